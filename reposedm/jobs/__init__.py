@@ -1,0 +1,1 @@
+"""What a person wants done, without any user interface: repose, later garment and re-ID."""

@@ -1,0 +1,172 @@
+"""The settings of a repose job: checked once, whoever sends them (C-47)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Final, Literal
+
+from reposedm.errors import SettingsError
+from reposedm.pipelines.base import Capabilities
+from reposedm.pipelines.loading import entry
+
+Background = Literal["photo", "transparent", "plain"]
+BACKGROUNDS: Final[tuple[str, ...]] = ("photo", "transparent", "plain")
+
+MAX_STEPS: Final = 250
+MAX_GUIDANCE: Final = 30.0
+MAX_COUNT: Final = 8
+SEEDS: Final = 2**32
+"""Seeds are 0 .. SEEDS - 1: more than anybody draws, and exact in a browser."""
+
+LABELS: Final = {
+    "steps": "the number of steps",
+    "guidance_scale": "the guidance",
+    "pose_guidance_scale": "the pose guidance",
+    "seed": "the seed",
+    "count": "the number of pictures",
+}
+
+
+@dataclass(frozen=True)
+class ReposeSettings:
+    """What a person chooses for one job. Whoever holds one can trust it.
+
+    Attributes:
+        method: a name from ``jobs.methods.method_names()``.
+        steps: denoising steps, 1 .. 250; None: the method's default.
+        guidance_scale: w_c of Eq. 16, 0 .. 30; None: the method's default.
+        pose_guidance_scale: factor of the gradient term, 0 .. 30; None: the method's default.
+        seed: of the first picture, 0 .. 2^32 - 1; the next ones count up. None or -1: drawn.
+        count: how many pictures, 1 .. 8.
+        paste_back: put the person back into the photo, at the photo's size; otherwise the
+            pictures are those of the method's frame.
+        background: behind the person: the photo with its person removed, nothing (RGBA), or
+            ``color``.
+        color: "#rrggbb" of the plain background.
+        retarget: give a pose that comes from a file, another photo or a preset the body's own
+            bone lengths and place (C-34); for callers that fetch such a pose: ``fit_pose``.
+
+    Raises:
+        SettingsError: a value that is not possible.
+    """
+
+    method: str = "preview"
+    steps: int | None = None
+    guidance_scale: float | None = None
+    pose_guidance_scale: float | None = None
+    seed: int | None = None
+    count: int = 1
+    paste_back: bool = True
+    background: Background = "photo"
+    color: str = "#ffffff"
+    retarget: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every value, and give each its one type."""
+        if not isinstance(self.method, str):
+            raise SettingsError("the method must be given by its name")
+        seed = self.seed
+        if seed is not None and not isinstance(seed, bool) and seed == -1:
+            seed = None
+        checked: dict[str, Any] = {
+            "steps": _integer("steps", self.steps, 1, MAX_STEPS),
+            "guidance_scale": _number("guidance_scale", self.guidance_scale),
+            "pose_guidance_scale": _number("pose_guidance_scale", self.pose_guidance_scale),
+            "seed": _integer("seed", seed, 0, SEEDS - 1),
+            "count": _integer("count", self.count, 1, MAX_COUNT),
+        }
+        if checked["count"] is None:
+            raise SettingsError(f"{LABELS['count']} must be a whole number from 1 to {MAX_COUNT}")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for name in ("paste_back", "retarget"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} must be true or false")
+        if self.background not in BACKGROUNDS:
+            raise SettingsError(
+                f"there is no background {self.background!r:.40}: choose one of "
+                f"{', '.join(BACKGROUNDS)}"
+            )
+        if not (isinstance(self.color, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", self.color)):
+            raise SettingsError(f"a colour is written #rrggbb, not {self.color!r:.40}")
+
+    def replace(self, **changes: Any) -> ReposeSettings:
+        """A copy with some values changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The plain colour, 0 .. 255 each."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+    def with_seed(self) -> ReposeSettings:
+        """With a drawn seed, if there was none (C-82)."""
+        return self if self.seed is not None else self.replace(seed=secrets.randbelow(SEEDS))
+
+    def check_understood(self, method: Capabilities) -> None:
+        """Refuse controls that would change nothing.
+
+        Raises:
+            SettingsError: names the first such control.
+        """
+        for name in ("steps", "guidance_scale", "pose_guidance_scale"):
+            if getattr(self, name) is not None and name not in method.controls:
+                raise SettingsError(
+                    f"{LABELS[name].capitalize()} means nothing to the method {method.label}: "
+                    "leave it out"
+                )
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Any]) -> tuple[ReposeSettings, tuple[str, ...]]:
+        """Settings read from a result's PNG, with the seed of that picture (C-83, C-95).
+
+        Values that are not possible here (another version's) become the defaults.
+
+        Args:
+            stored: ``ReposeResult.settings_of(...)``, read back; may be anything.
+
+        Returns:
+            The settings, and one sentence for the user per value that could not be used.
+        """
+        settings, notes = cls(), []
+        if not isinstance(stored, Mapping):
+            return settings, ("The picture's settings are not a table of names and values.",)
+        for field in dataclasses.fields(cls):
+            if field.name not in stored:
+                continue
+            try:
+                if field.name == "method":
+                    entry(stored["method"])
+                settings = settings.replace(**{field.name: stored[field.name]})
+            except SettingsError as error:
+                notes.append(f"Not used from the picture's settings: {error}.")
+        return settings, tuple(notes)
+
+
+def _integer(name: str, value: Any, least: int, most: int) -> int | None:
+    """A whole number; 20.0, which sliders and JSON send for 20, is one."""
+    if value is None:
+        return None
+    whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
+    if isinstance(value, bool) or not whole or not least <= value <= most:
+        raise SettingsError(
+            f"{LABELS[name]} must be a whole number from {least} to {most}, not {value!r:.40}"
+        )
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    good = isinstance(value, Real) and not isinstance(value, bool)
+    if not good or not 0 <= value <= MAX_GUIDANCE:  # not a number is on neither side
+        raise SettingsError(
+            f"{LABELS[name]} must be a number from 0 to {MAX_GUIDANCE:g}, not {value!r:.40}"
+        )
+    return float(value)
