@@ -10,19 +10,26 @@ ROOT = Path(__file__).parents[1]
 # Each layer may import itself and what is listed; the order is the architecture.
 ALLOWED = {
     "reposedm.errors": set(),
+    "reposedm.weights": {"reposedm.errors"},
     "reposedm.pose": {"reposedm.errors"},
     "reposedm.imaging": {"reposedm.errors", "reposedm.pose"},
     "reposedm.diffusion": {"reposedm.errors"},
-    "reposedm.models": {"reposedm.errors", "reposedm.diffusion"},
-    "reposedm.detect": {"reposedm.errors", "reposedm.pose", "reposedm.imaging", "reposedm.models"},
+    "reposedm.models": {"reposedm.errors", "reposedm.weights", "reposedm.diffusion"},
+    "reposedm.detect": {
+        "reposedm.errors", "reposedm.weights", "reposedm.pose", "reposedm.imaging",
+        "reposedm.models",
+    },
     "reposedm.pipelines": {
-        "reposedm.errors", "reposedm.pose", "reposedm.imaging", "reposedm.diffusion", "reposedm.models",
+        "reposedm.errors", "reposedm.weights", "reposedm.pose", "reposedm.imaging",
+        "reposedm.diffusion", "reposedm.models",
     },
     "pose_editor": {"reposedm.errors", "reposedm.pose", "gradio"},
 }  # fmt: skip
 ALLOWED["reposedm.jobs"] = {name for name in ALLOWED if name.startswith("reposedm.")}
 ALLOWED["reposedm.ui"] = {*ALLOWED, "gradio"}
 ALLOWED["reposedm.cli"] = {name for name in ALLOWED if name not in ("reposedm.ui", "pose_editor")}
+ALLOWED["reposedm.convert"] = {"reposedm.errors", "reposedm.weights", "reposedm.models"}
+ALLOWED["reposedm.cli"].add("reposedm.convert")
 ALLOWED["reposedm.__main__"] = {"reposedm.cli"}
 ALLOWED["app"] = {"reposedm.ui", "reposedm.jobs", "reposedm.errors", "gradio"}
 ALLOWED["training"] = {
