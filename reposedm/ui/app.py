@@ -62,7 +62,9 @@ def _wire_photo(tab: ReposeTab, session: gr.State) -> None:
         calls.example_chosen, [tab.examples, session], [tab.photo, tab.result, tab.status], **HIDDEN
     )
     # Outside the queue, and the page asks for the next one only after the answer (C-30).
-    tab.editor.preview(calls.live, session, tab.editor, queue=False, **HIDDEN)
+    tab.editor.preview(
+        calls.live, session, tab.editor, queue=False, trigger_mode="multiple", **HIDDEN
+    )
     tab.delete.click(
         calls.delete_data, session,
         [tab.photo, tab.pose_photo, tab.editor, tab.result, tab.gallery, tab.download, tab.status],

@@ -44,7 +44,8 @@ def _example(item: dict) -> Example:
     joints = np.asarray(item["pose"], np.float32)
     with Image.open(file) as picture:  # reads the header only
         size = picture.size
-    source = Pose(joints[:, :2], np.ones(len(joints)), joints[:, 2], size)
+    ones = np.ones(len(joints), np.float32)
+    source = Pose(joints[:, :2], ones, joints[:, 2].astype(np.uint8), size)
     target = item["targets"][0]
     result = FOLDER / "results" / f"{item['id']}.jpg"
     return Example(item["id"], item["title"], file, result, source, target)

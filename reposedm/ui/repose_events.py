@@ -204,7 +204,9 @@ def source_of(session: Session, selected: int) -> Pose | None:
 
 def copy_into(session: Session, file: Path) -> str:
     """A copy of one of our own files in the session's folder; its path."""
-    return shutil.copy(file, session.folder() / f"{file.parent.name}-{file.name}")
+    copy = session.folder() / f"{file.parent.name}-{file.name}"
+    shutil.copyfile(file, copy)
+    return str(copy)
 
 
 def write_picture(session: Session, pixels: np.ndarray) -> str:

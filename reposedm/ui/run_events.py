@@ -72,15 +72,15 @@ class RunCallbacks:
                 yield self._progress(step, time.perf_counter() - started)
         finally:
             work.close()
-        if photo_id != session.photo_id:
-            result_note = ("The photo was changed meanwhile: the result is of the earlier one.",)
-        else:
-            result_note = ()
+        late = photo_id != session.photo_id
+        late_note = ("The photo was changed meanwhile: the result is of the earlier one.",)
         entries = self._keep(session, result, target, keep_settings)
         yield self._show(session, len(session.entries) - len(entries)) | {
             tab.gallery: gallery_of(session),
             tab.seed: result.seeds[0],
-            tab.status: line(summary(result, method), notes=(*result.notes, *result_note)),
+            tab.status: line(
+                summary(result, method), notes=(*result.notes, *(late_note if late else ()))
+            ),
             tab.run: gr.update(interactive=True),
             tab.stop: gr.update(interactive=False),
         }

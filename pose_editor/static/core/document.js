@@ -57,8 +57,31 @@ const PoseDocument = ((S, K, R) => {
   }
   const replaced = (list, index, value) => list.map((item, i) => (i === index ? value : item));
   function withKeypoints(doc, index, keypoints) {
-    const person = { ...doc.people[index], keypoints };
+    const before = doc.people[index];
+    const person = {
+      ...before, keypoints, extras: carried(before.extras, before.keypoints, keypoints),
+    };
     return { ...doc, people: replaced(doc.people, index, person) };
+  }
+  // Hands and face of an imported file go where their wrist or nose goes; hands turn with the forearm.
+  const HELD_BY = { hand_right_keypoints_2d: [4, 3], hand_left_keypoints_2d: [7, 6],
+    face_keypoints_2d: [0, null] };
+  function carried(extras, before, after) {
+    const moved = { ...extras };
+    for (const [name, [held, hinge]] of Object.entries(HELD_BY)) {
+      if (!Array.isArray(moved[name])) continue;
+      const [x, y] = before[held], [toX, toY] = after[held];
+      const bend = (kp) => Math.atan2(kp[held][1] - kp[hinge][1], kp[held][0] - kp[hinge][0]);
+      const angle = hinge === null ? 0 : bend(after) - bend(before);
+      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+      moved[name] = moved[name].map((value, i, all) => {
+        const score = all[i - (i % 3) + 2];
+        if (i % 3 === 2 || !(score > 0)) return value;  // a missing point stays 0, 0
+        const [dx, dy] = [all[i - (i % 3)] - x, all[i - (i % 3) + 1] - y];
+        return i % 3 ? toY + sin * dx + cos * dy : toX + cos * dx - sin * dy;
+      });
+    }
+    return moved;
   }
   const selectedKp = (doc) => doc.people[doc.selected]?.keypoints ?? null;
   const sourceKp = (doc, index = doc.selected) => doc.sources[index]?.keypoints ?? null;

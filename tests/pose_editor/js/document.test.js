@@ -221,3 +221,23 @@ test("C-34: a giant's pose on a child: the child's bones and place, or the giant
   near(assert, shin(theirs), shin(giant), 1e-6);
   assert.ok(shin(theirs) > 1.3 * shin(own));
 });
+
+test("hands turn with the forearm, the face goes with the nose, missing points stay missing", () => {
+  const doc = docOf(standing(SIZE));
+  const kp = doc.people[0].keypoints;
+  kp[6] = [300, 300, 1, 2];
+  kp[7] = [300, 400, 1, 2];  // the left forearm hangs straight down
+  doc.people[0].extras = {
+    hand_left_keypoints_2d: [300, 420, 0.9, 0, 0, 0],
+    face_keypoints_2d: [kp[0][0] + 5, kp[0][1] - 3, 1],
+  };
+  const next = kp.map((p) => p.slice());
+  next[7] = [400, 300, 1, 2];  // and now points to the right of the picture
+  next[0] = [kp[0][0] + 7, kp[0][1] + 2, 1, 2];
+  const { extras } = D.withKeypoints(doc, 0, next).people[0];
+  const hand = extras.hand_left_keypoints_2d;
+  assert.ok(Math.abs(hand[0] - 420) < 1e-9 && Math.abs(hand[1] - 300) < 1e-9);
+  assert.deepEqual(hand.slice(2), [0.9, 0, 0, 0]);
+  assert.deepEqual(extras.face_keypoints_2d, [kp[0][0] + 12, kp[0][1] - 1, 1]);
+  assert.deepEqual(doc.people[0].extras.face_keypoints_2d, [kp[0][0] + 5, kp[0][1] - 3, 1]);
+});
