@@ -1,0 +1,1 @@
+"""Methods that repose a person; all have the call of ``base.Method``."""
