@@ -40,7 +40,8 @@ browser: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
 bench: $(VENV)/app.stamp
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; \
+	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 $(VENV)/bin/python:
 	$(call apt_install,$(LIBRARIES))
