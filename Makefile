@@ -40,8 +40,12 @@ browser: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
 bench: $(VENV)/app.stamp
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; \
-	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.repose
+	$(BIN)/python -m benchmarks.editor
+	$(BIN)/python -m benchmarks.preview assets/examples --limit 3
+	$(BIN)/python -m benchmarks.networks
+	@echo "With marked photographs: python -m benchmarks.detection --keypoints FILE --photos FOLDER"
 
 $(VENV)/bin/python:
 	$(call apt_install,$(LIBRARIES))
