@@ -33,7 +33,7 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not models" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not models and not heavy" $(ARGS)
 
 browser: $(VENV)/dev.stamp
 	$(call apt_install,chromium)
@@ -57,7 +57,7 @@ $(VENV)/app.stamp: requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+$(VENV)/dev.stamp: requirements-dev.txt requirements-train.txt requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	@touch $(VENV)/app.stamp $@
 

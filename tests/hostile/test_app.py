@@ -25,6 +25,8 @@ from reposedm.ui.messages import as_gradio_error, friendly
 from reposedm.ui.safe_image import SafeImage
 from reposedm.ui.session import MAX_ENTRIES, Entry, Session
 
+pytestmark = pytest.mark.heavy  # the served app starts first
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "assets" / "examples" / "breton-stripes.jpg"
 

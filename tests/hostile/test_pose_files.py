@@ -348,6 +348,7 @@ documents = st.dictionaries(
 
 @settings(max_examples=300, deadline=None)
 @given(document=documents | json_values | st.lists(documents, max_size=3))
+@pytest.mark.heavy
 def test_c25_whatever_comes_only_a_pose_error_is_raised(document: object) -> None:
     try:
         people = parse_people(document, SIZE)  # type: ignore[arg-type]

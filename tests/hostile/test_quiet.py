@@ -22,6 +22,7 @@ if @LAYER == "ui":
     import gradio
 if @LAYER == "networks":
     import diffusers.configuration_utils, diffusers.models.modeling_utils, safetensors.torch
+    from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline
 sys.dont_write_bytecode = True
 FINE = (".py", ".pyc", ".so", ".pyd")
 # Gradio writes a stub beside every module that defines a component; ours are in .gitignore.
@@ -54,10 +55,14 @@ import reposedm
 before, heavy_before = state(), set(sys.modules)
 sys.addaudithook(hook)
 LAYERS = {"reposedm.ui": "ui", "reposedm.models": "networks", "reposedm.diffusion": "networks"}
+LAYERS |= {
+    f"reposedm.pipelines.{name}": "networks"
+    for name in ("baselines", "conditions", "output", "reposedm", "run", "sampling", "weights")
+}
 names = [
     found.name
     for found in pkgutil.walk_packages(reposedm.__path__, "reposedm.")
-    if LAYERS.get(".".join(found.name.split(".")[:2]), "library") == @LAYER
+    if LAYERS.get(found.name, LAYERS.get(".".join(found.name.split(".")[:2]), "library")) == @LAYER
     and not found.name.endswith("__main__")
 ]
 for name in names:
@@ -113,6 +118,7 @@ def run(code: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize(("layer", "least"), [("library", 30), ("networks", 2), ("ui", 3)])
+@pytest.mark.heavy
 def test_c99_importing_any_module_touches_nothing(layer: str, least: int) -> None:
     """Only networks may import torch, and only the page gradio: both are classes of theirs."""
     said = run(filled(IMPORTS, layer)).splitlines()
@@ -120,6 +126,7 @@ def test_c99_importing_any_module_touches_nothing(layer: str, least: int) -> Non
     assert said[-1].startswith("imported ") and int(said[-1].split()[1]) >= least
 
 
+@pytest.mark.heavy
 def test_c97_a_picture_is_made_without_a_network_and_without_torch() -> None:
     assert run(filled(OFFLINE)).strip() == "made (128, 96, 3) False"
 

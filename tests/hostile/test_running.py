@@ -117,6 +117,7 @@ def test_c42_a_forgotten_job_gives_all_back(tiny: TinyDiffusion) -> None:
     assert not ACCELERATOR.locked() and tiny.closed == 1 and len(tiny.alive) == 0
 
 
+@pytest.mark.heavy
 def test_c43_one_at_a_time_whoever_asks(tiny: TinyDiffusion) -> None:
     assert type(ACCELERATOR) is type(threading.Lock())
     results: list[ReposeResult] = []
@@ -152,6 +153,7 @@ def test_c44_waiting_ends_with_a_friendly_message(tiny: TinyDiffusion) -> None:
     first.close()
 
 
+@pytest.mark.heavy
 def test_c45_a_hundred_runs_leave_memory_flat(tiny: TinyDiffusion, tmp_path: Path) -> None:
     process, settings = psutil.Process(), TINY.replace(steps=2, count=2)
     backgrounds = ("photo", "transparent", "plain", "plain")
