@@ -11,8 +11,9 @@ import importlib
 from typing import Any, NamedTuple, cast
 
 from reposedm.errors import SettingsError, WeightsError
+from reposedm.pipelines.abilities import PIDM, REPOSEDM
 from reposedm.pipelines.base import Capabilities, Method
-from reposedm.weights import file_problem, weights_root
+from reposedm.weights import WEIGHTS, file_problem, weights_root
 
 __all__ = [
     "METHODS",
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
         files: weight files below ``weights_root()/<method>`` that must all be there.
         fetch: the command that fetches (or trains) them, one line, ready to paste.
         host_gb: host memory that loading needs, in GB; 0: not worth a check.
+        able: what it can do, where importing the class costs seconds; None: ask the class.
     """
 
     module: str
@@ -42,10 +44,32 @@ class Entry(NamedTuple):
     files: tuple[str, ...] = ()
     fetch: str = ""
     host_gb: float = 0.0
+    able: Capabilities | None = None
+
+
+def _files(*networks: str) -> tuple[str, ...]:
+    """The files of a diffusion pipeline."""
+    return ("model_index.json", *(f"{name}/{WEIGHTS}" for name in networks))
 
 
 METHODS: dict[str, Entry] = {
     "preview": Entry("reposedm.pipelines.preview", "PreviewEngine"),
+    "reposedm": Entry(
+        "reposedm.pipelines.reposedm",
+        "RePoseDMPipeline",
+        _files("autoencoder", "alignment", "pose_encoder", "unet"),
+        "python -m training.train --config paper-deepfashion-256",
+        host_gb=1.5,
+        able=REPOSEDM,
+    ),
+    "pidm": Entry(
+        "reposedm.pipelines.baselines",
+        "PIDMPipeline",
+        _files("autoencoder", "encoder", "pose_encoder", "unet"),
+        "python -m training.train --config b1",
+        host_gb=1.5,
+        able=PIDM,
+    ),
 }
 """Every method by its name; the first is the default."""
 
@@ -62,12 +86,12 @@ def entry(name: str) -> Entry:
 
 
 def capabilities(name: str) -> Capabilities:
-    """What a method can do; imports its module, loads no weights.
+    """What a method can do; loads no weights and no library of networks.
 
     Raises:
         SettingsError: there is no such method.
     """
-    return cast(Capabilities, _class(name).capabilities)
+    return entry(name).able or cast(Capabilities, _class(name).capabilities)
 
 
 def unavailable(name: str) -> str:

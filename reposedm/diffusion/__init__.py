@@ -1,0 +1,1 @@
+"""Formulas only, no weights: losses, guidance, timesteps."""

@@ -1,0 +1,1 @@
+"""Networks, one public network a file."""

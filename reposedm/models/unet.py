@@ -1,0 +1,337 @@
+"""The denoiser: noisy latent and pose latent in, noise and variance out, the photo by attention.
+
+32x22   widths[0]   blocks, cross-attention to F_S^N                      -> skip -> ...
+16x11   widths[1]   blocks, self-attention, cross-attention to its 1/16   -> skip -> ...
+ 8x6    widths[2]   blocks, self-attention, cross-attention to its 1/32; middle; and up again
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from reposedm.errors import SettingsError, WeightsError
+from reposedm.models.bounds import check_choice, check_flag, check_int, check_sequence
+from reposedm.models.layers import (
+    Attention,
+    ResidualBlock,
+    group_norm,
+    positions,
+    tokens,
+    untokens,
+    zero,
+)
+
+Prediction = Literal["epsilon", "v_prediction", "sample", "flow_prediction"]
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")
+
+
+Context = tuple[Tensor, Tensor]
+"""Tokens (B, M, D) of a level of F_S^N and their positions (M, P)."""
+
+
+class TimeEmbedding(nn.Module):
+    """A timestep to a vector: sines, then a two-layer perceptron."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        """Build: ``width`` sines and cosines to ``embedding`` channels."""
+        super().__init__()
+        self.width = width
+        self.net = nn.Sequential(
+            nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+        )
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(B,) in [0, 1000], whole or not -> (B, embedding)."""
+        half = self.width // 2
+        steps = torch.arange(half, device=t.device, dtype=torch.float32)
+        angles = t.float()[:, None] * torch.exp(-math.log(10_000) * steps / half)  # B,half
+        waves = torch.cat([angles.cos(), angles.sin()], 1)  # B,width
+        return self.net(waves.to(self.net[0].weight.dtype))
+
+
+class Block(nn.Module):
+    """Residual convolutions, then attention to itself, then to the photo's features."""
+
+    def __init__(
+        self,
+        *,
+        width_in: int,
+        width: int,
+        embedding: int,
+        context_width: int,
+        head_width: int,
+        attention: bool,
+    ) -> None:
+        """Build; ``attention``: with self-attention."""
+        super().__init__()
+        self.convolutions = ResidualBlock(width_in, width, embedding)
+        self.self_attention = Attention(width, width, head_width) if attention else None
+        self.cross_attention = Attention(width, context_width, head_width)
+
+    def forward(self, x: Tensor, embedding: Tensor, context: Context, cell: float) -> Tensor:
+        """(B, width_in, h, w) -> (B, width, h, w); ``cell``: side of a cell at this level."""
+        x = self.convolutions(x, embedding)  # B,C,h,w
+        shape = (x.shape[2], x.shape[3])
+        where = positions(shape, cell, x.device)  # N,P
+        y = tokens(x)  # B,N,C
+        if self.self_attention is not None:
+            y = self.self_attention(y, y, where, where)
+        y = self.cross_attention(y, context[0], where, context[1])
+        return untokens(y, shape)
+
+
+class UNet(ModelMixin, ConfigMixin):
+    """eps_theta(y_t, t, P, I_S): the U-Net of RePoseDM and its baselines.
+
+    Levels halve, odd sizes rounded up, and are cropped to the skip on the way back. Null conditions
+    are learned: one pose latent, one token a context level, one value an extra channel.
+
+    Args:
+        latent_channels: c of y_t.
+        pose_channels: of the pose latent, concatenated.
+        extra_channels: of further latents, concatenated (the warped source's, say); 0: none.
+        learn_variance: 2c channels come out, the second half is the variance's (Improved DDPM).
+        prediction: what the first c channels mean; read by pipelines and training, not here.
+        widths: channels of each level.
+        blocks: a level, on the way down and on the way up; each has its skip.
+        attention: self-attention at each level.
+        context_dims: channels of each level of context; the last serves all deeper levels.
+        head_width: channels of an attention head; divides all widths.
+
+    Raises:
+        WeightsError: an argument out of bounds.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        latent_channels: int = 16,
+        pose_channels: int = 16,
+        extra_channels: int = 0,
+        learn_variance: bool = True,
+        prediction: Prediction = "epsilon",
+        widths: Sequence[int] = (128, 192, 256),
+        blocks: int = 2,
+        attention: Sequence[bool] = (False, True, True),
+        context_dims: Sequence[int] = (128, 128, 128),
+        head_width: int = 32,
+    ) -> None:
+        """Build; arguments above."""
+        super().__init__()
+        check_int("latent_channels", latent_channels, 1, 128)
+        check_int("pose_channels", pose_channels, 1, 256)
+        check_int("extra_channels", extra_channels, 0, 512)
+        check_flag("learn_variance", learn_variance)
+        check_choice("prediction", prediction, PREDICTIONS)
+        _check_levels(widths, attention, context_dims, head_width)
+        check_int("blocks", blocks, 1, 8)
+
+        embedding = 2 * widths[0]
+        self.time = TimeEmbedding(widths[0], embedding)
+        inputs = latent_channels + pose_channels + extra_channels
+        self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.down, self.middle, self.up = _ladder(
+            widths=widths,
+            blocks=blocks,
+            attention=attention,
+            context_dims=context_dims,
+            embedding=embedding,
+            head_width=head_width,
+        )
+        outputs = latent_channels * (2 if learn_variance else 1)
+        self.out = nn.Sequential(
+            group_norm(widths[0]), nn.SiLU(), zero(nn.Conv2d(widths[0], outputs, 3, padding=1))
+        )
+        self.null_pose = nn.Parameter(torch.zeros(pose_channels))
+        self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
+        self.null_extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
+
+    @classmethod
+    def small(cls, **changes: object) -> UNet:
+        """About 12 M parameters: an hour of training on a CPU shows something."""
+        return cls(**({"widths": (96, 160, 192), "blocks": 2} | changes))
+
+    @classmethod
+    def paper(cls, **changes: object) -> UNet:
+        """About 145 M parameters, the size of PIDM's; for context of 256 channels."""
+        large: dict[str, object] = {
+            "widths": (320, 640, 640), "blocks": 2, "attention": (True, True, True),
+            "context_dims": (256, 256, 256), "head_width": 64,
+        }  # fmt: skip
+        return cls(**(large | changes))
+
+    @classmethod
+    def tiny(cls, **changes: object) -> UNet:
+        """A configuration for tests, under 0.3 M parameters; any argument can be changed."""
+        small: dict[str, object] = {
+            "latent_channels": 4, "pose_channels": 4, "widths": (16, 24, 32), "blocks": 1,
+            "context_dims": (16, 16, 16), "head_width": 8,
+        }  # fmt: skip
+        return cls(**(small | changes))
+
+    def forward(
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        pose_latent: Tensor,
+        context: Sequence[Tensor],
+        *,
+        extra: Tensor | None = None,
+        drop_pose: Tensor | None = None,
+        drop_photo: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the noise (or what ``prediction`` says), and the variance's half.
+
+        Context and extra are usually warped by the target pose: who drops the pose and keeps the
+        photo must pass a context that does not know the pose.
+
+        Args:
+            noisy: y_t, (B, c, h, w).
+            t: (B,) timesteps in [0, 1000], whole or not.
+            pose_latent: (B, pose_channels, h, w).
+            context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...], as configured.
+            extra: (B, extra_channels, h, w); null where pose *or* photo is dropped.
+            drop_pose: (B,) bool, where the pose is replaced by the learned null.
+            drop_photo: (B,) bool, where the photo is.
+
+        Returns:
+            (B, 2c, h, w), or (B, c, h, w) without a learned variance.
+
+        Raises:
+            SettingsError: context or extra does not fit the configuration.
+        """
+        embedding = self.time(t)  # B,E
+        x = self._input(noisy, pose_latent, extra, drop_pose, drop_photo)  # B,c+cp+ce,h,w
+        levels = self._context(context, drop_photo)
+
+        x = self.stem(x)  # B,C,h,w
+        skips = []
+        for stage in self.down:
+            for block in stage.blocks:
+                x = block(x, embedding, levels[stage.level], stage.cell)
+                skips.append(x)
+            if stage.resize is not None:
+                x = stage.resize(x)  # B,C,h/2,w/2
+        for block in self.middle.blocks:
+            x = block(x, embedding, levels[-1], self.middle.cell)
+        for stage in self.up:
+            for block in stage.blocks:
+                x = torch.cat([x, skips.pop()], 1)
+                x = block(x, embedding, levels[stage.level], stage.cell)
+            if stage.resize is not None:
+                h, w = skips[-1].shape[2:]
+                x = F.interpolate(x, scale_factor=2.0, mode="nearest")[:, :, :h, :w]
+                x = stage.resize(x)  # B,C,2h,2w
+        return self.out(x)
+
+    def _input(
+        self,
+        noisy: Tensor,
+        pose: Tensor,
+        extra: Tensor | None,
+        drop_pose: Tensor | None,
+        drop_photo: Tensor | None,
+    ) -> Tensor:
+        """Everything that is concatenated, conditions nulled where they are dropped."""
+        parts = [noisy, _null(pose, self.null_pose, drop_pose)]
+        if (extra is None) != (self.null_extra is None):
+            wanted = f"needs {self.config.extra_channels}" if extra is None else "takes no"
+            raise SettingsError(f"this U-Net {wanted} extra channels")
+        if extra is not None:
+            extra = _null(extra, self.null_extra, drop_pose)
+            parts.append(_null(extra, self.null_extra, drop_photo))
+        return torch.cat(parts, 1)
+
+    def _context(self, context: Sequence[Tensor], drop: Tensor | None) -> list[Context]:
+        """Tokens and positions for each level of the U-Net."""
+        if len(context) != len(self.null_photo):
+            raise SettingsError(
+                f"this U-Net needs {len(self.null_photo)} levels of context, not {len(context)}"
+            )
+        found = []
+        for level, (features, null) in enumerate(zip(context, self.null_photo, strict=True)):
+            shape = (features.shape[2], features.shape[3])
+            where = positions(shape, 2.0**level, features.device)  # M,P
+            found.append((tokens(_null(features, null, drop)), where))
+        return found + [found[-1]] * (len(self.down) - len(found))
+
+
+class _Stage(nn.Module):
+    """The blocks of one level, and the convolution that leaves it."""
+
+    def __init__(self, level: int, blocks: Sequence[Block], resize: nn.Module | None) -> None:
+        super().__init__()
+        self.level, self.cell = level, 2.0**level
+        self.blocks = nn.ModuleList(blocks)
+        self.resize = resize
+
+
+def _ladder(
+    *,
+    widths: Sequence[int],
+    blocks: int,
+    attention: Sequence[bool],
+    context_dims: Sequence[int],
+    embedding: int,
+    head_width: int,
+) -> tuple[nn.ModuleList, _Stage, nn.ModuleList]:
+    """The way down, the middle, and the way up."""
+    last = len(widths) - 1
+
+    def block(level: int, width_in: int, width: int, attends: bool) -> Block:
+        context_width = context_dims[min(level, len(context_dims) - 1)]
+        return Block(
+            width_in=width_in, width=width, embedding=embedding, context_width=context_width,
+            head_width=head_width, attention=attends,
+        )  # fmt: skip
+
+    down, up = nn.ModuleList(), nn.ModuleList()
+    width = widths[0]
+    for level, wanted in enumerate(widths):
+        first = block(level, width, wanted, attention[level])
+        others = [block(level, wanted, wanted, attention[level]) for _ in range(blocks - 1)]
+        resize = nn.Conv2d(wanted, wanted, 3, 2, padding=1) if level < last else None
+        down.append(_Stage(level, [first, *others], resize))
+        width = wanted
+    middle = _Stage(last, [block(last, width, width, True)], None)
+    for level in reversed(range(len(widths))):
+        wanted = widths[level]  # also the width of every skip of this level
+        first = block(level, width + wanted, wanted, attention[level])
+        others = [block(level, 2 * wanted, wanted, attention[level]) for _ in range(blocks - 1)]
+        resize = nn.Conv2d(wanted, wanted, 3, padding=1) if level else None
+        up.append(_Stage(level, [first, *others], resize))
+        width = wanted
+    return down, middle, up
+
+
+def _check_levels(
+    widths: Sequence[int], attention: Sequence[bool], context_dims: Sequence[int], head_width: int
+) -> None:
+    """Bounds of everything that is given once a level."""
+    levels = len(check_sequence("widths", widths, 6))
+    check_int("head_width", head_width, 4, 256)
+    for width in widths:
+        if check_int("a width", width, 8, 2048, step=8) % head_width:
+            raise WeightsError(f"a width ({width}) must be a multiple of head_width ({head_width})")
+    for one in check_sequence("attention", attention, 6, levels):
+        check_flag("attention", one)
+    for width in check_sequence("context_dims", context_dims, levels):
+        check_int("context_dims", width, 8, 2048)
+
+
+def _null(condition: Tensor, null: Tensor, drop: Tensor | None) -> Tensor:
+    """The condition (B, C, h, w), replaced by a learned null (C,) where ``drop`` (B,) is True."""
+    if drop is None:
+        return condition
+    return torch.where(
+        drop[:, None, None, None], null.to(condition.dtype)[:, None, None], condition
+    )

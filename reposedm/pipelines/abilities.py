@@ -1,0 +1,36 @@
+"""What the methods with networks can do, where it can be read without importing their libraries."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reposedm.pipelines.base import Capabilities
+
+ALIGN: Final = "align"
+DENOISE: Final = "denoise"
+DECODE: Final = "decode"
+
+REPOSEDM: Final = Capabilities(
+    name="reposedm",
+    label="RePoseDM",
+    description=(
+        "Makes a new picture of the person in the pose, with a diffusion model whose view of the "
+        "photo is aligned to the pose step by step."
+    ),
+    native_size=(176, 256),
+    stages=(ALIGN, DENOISE, DECODE),
+    controls=frozenset({"steps", "guidance_scale", "pose_guidance_scale"}),
+    default_steps=20,
+)
+
+PIDM: Final = Capabilities(
+    name="pidm",
+    label="PIDM-style baseline (B1)",
+    description=(
+        "The same diffusion model without alignment and without pose guidance: for comparison."
+    ),
+    native_size=(176, 256),
+    stages=(ALIGN, DENOISE, DECODE),
+    controls=frozenset({"steps", "guidance_scale"}),
+    default_steps=20,
+)
