@@ -1,0 +1,1 @@
+"""Data, training and evaluation. Nothing in ``reposedm`` imports it."""

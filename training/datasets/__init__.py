@@ -1,0 +1,1 @@
+"""The data sets, one file a family; all give ``training.sample.Sample``s."""

@@ -1,0 +1,81 @@
+"""Weights that the app loads, from a run or one of its checkpoints.
+
+    python -m training.export runs/reposedm -o exported
+    REPOSEDM_WEIGHTS=exported python app.py
+
+The pipeline lands in a folder of its method's name. It has the averaged weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reposedm.errors import RePoseError
+from reposedm.weights import CONFIG, WEIGHTS, write_manifest
+from training.checkpoint import CheckpointError
+from training.components import Components
+from training.resume import find, restore_components
+
+
+def export(components: Components, root: Path) -> Path:
+    """Write the pipeline to ``root/<method>`` and read it back; replaces what is there.
+
+    Returns:
+        The pipeline's folder.
+    """
+    pipeline = components.pipeline()
+    final = root / pipeline.capabilities.name
+    partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        pipeline.save_pretrained(partial)
+        type(pipeline).from_pretrained(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final
+
+
+def save_networks(components: Components, names: Sequence[str], root: Path) -> None:
+    """Write single networks to ``root/<name>``, for the ``init`` settings of other runs."""
+    for name in names:
+        network: Any = components.networks[name]
+        network.save_pretrained(root / name, max_shard_size="1000GB")
+        write_manifest(root / name, (CONFIG, WEIGHTS), {"class": type(network).__name__})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser("python -m training.export", description=__doc__)
+    parser.add_argument("checkpoint", help="a run, or one of its step-... folders")
+    parser.add_argument("-o", "--out", required=True, help="folder of weights")
+    options = parser.parse_args(argv)
+    try:
+        found, refused = find(Path(options.checkpoint), options.checkpoint)
+        if found is None:
+            raise CheckpointError(f"{options.checkpoint} holds no checkpoint")
+        for reason in refused:
+            print(f"skipped: {reason}", file=sys.stderr)
+        stage = found.state["progress"]["stage"]
+        if stage != "diffusion":
+            raise CheckpointError(
+                f"{found.folder} is of stage {stage}: its denoiser is not trained"
+            )
+        folder = export(restore_components(found, averaged=True), Path(options.out))
+    except RePoseError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
