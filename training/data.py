@@ -23,7 +23,7 @@ from training.index import Index, read_index
 from training.sample import DataError, Sample
 from training.sampler import EpochSampler, Key
 
-KINDS: Final = ("drawn", "deepfashion", "market", "folder", "coco")
+KINDS: Final = ("drawn", "synthetic", "deepfashion", "market", "folder", "coco")
 SPLITS: Final = ("train", "test")
 MAX_UNREADABLE: Final = 8
 """Pictures in a row that may be unreadable before training stops: then the disk is gone."""
@@ -179,8 +179,10 @@ def open_dataset(
     """A data set by name.
 
     Args:
-        kind: "drawn" needs no root; every other is a folder that ``training.prepare`` made.
-        root: the prepared folder.
+        kind: "drawn" needs no root; "synthetic" takes a folder that ``training.synthetic`` rendered,
+            or the asset pack, and then renders on the fly; every other is a folder that
+            ``training.prepare`` made.
+        root: that folder; for "synthetic" also "": the pack that $REPOSEDM_ASSETS names.
         split: "train" or "test".
         size: (H, W) of the samples; None: as prepared (drawn: 64 x 48).
 
@@ -197,6 +199,12 @@ def open_dataset(
         from training.datasets.drawn import SyntheticPairs
 
         return SyntheticPairs(size=size or (64, 48), seed=SPLITS.index(split))
+    if kind == "synthetic":
+        from training.datasets.synthetic import RenderedPairs, SyntheticFolder
+
+        if root and (Path(root) / "meta.json").exists() and (Path(root) / "index.jsonl").exists():
+            return SyntheticFolder(root, split, size)
+        return RenderedPairs(root, size=size or (256, 176), split=split)
     dataset = PairDataset(root, split, size)
     if dataset.kind != kind:
         raise DataError(f"{root} was prepared from {dataset.kind}, not from {kind}")

@@ -23,6 +23,7 @@ from PIL import Image as Pillow
 
 from reposedm.errors import RePoseError
 from reposedm.pose import Pose
+from reposedm.pose.skeleton import LIMBS
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -37,11 +38,7 @@ HEADLINE: Final = "ssim_g1.5"
 SSIM51_SIDE: Final = 51
 """Pixels of the window, so of the smallest picture, of ``ssim51``."""
 
-MA_LIMBS: Final = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12),
-    (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5),
-    (8, 2), (16, 17),
-)  # fmt: skip
+MA_LIMBS: Final = (*LIMBS, (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17))
 """Bones of the mask of Ma et al. that Market-1501's masked numbers are taken in."""
 MA_RADIUS: Final = 4.0
 """Pixels of a 128 x 64 picture."""

@@ -1,7 +1,7 @@
 """A run's state as tensors and JSON, and back: what ``checkpoint`` writes and reads.
 
 States are gathered and scattered by torch's own ``distributed.checkpoint.state_dict``, which knows
-plain modules, DDP and FSDP alike.
+plain modules, DDP and FSDP alike; ``zero`` does it for DeepSpeed's optimiser.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from reposedm.errors import SettingsError
 from reposedm.pipelines.weights import NETWORKS, SCHEDULERS
+from training import zero
 from training.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -205,7 +206,7 @@ def restore_training(
     Raises:
         CheckpointError: something is missing or does not fit.
     """
-    model = live.model
+    model = zero.inside(live.model)
     try:
         own = {
             f"parts.{name}.{key}": value
@@ -253,13 +254,14 @@ def check_same(checkpoint: Checkpoint, config: TrainConfig, world: int) -> None:
 
 def _tensors(components: Components, live: Live) -> dict[str, dict[str, Tensor]]:
     """Networks, average and optimiser; complete in the first process, the others only help."""
-    trained = get_model_state_dict(live.model, options=_FULL)
-    own = {name for name, p in live.model.named_parameters() if p.requires_grad}
+    model = zero.inside(live.model)
+    trained = get_model_state_dict(model, options=_FULL)
+    own = {name for name, p in model.named_parameters() if p.requires_grad}
     own = {name.removeprefix("module.").removeprefix("parts.") for name in own}
     with live.average.applied():
-        averaged = get_model_state_dict(live.model, options=_FULL)
+        averaged = get_model_state_dict(model, options=_FULL)
         averaged = {k.removeprefix("parts."): v.clone() for k, v in averaged.items()}
-    optimizer = get_optimizer_state_dict(live.model, _bare(live.optimizer), options=_FULL)
+    state = _optimizer_state(live)
     groups: dict[str, dict[str, Tensor]] = {}
     for name, module in components.networks.items():
         mine = {key.removeprefix(f"parts.{name}."): value for key, value in trained.items()
@@ -267,21 +269,30 @@ def _tensors(components: Components, live: Live) -> dict[str, dict[str, Tensor]]
         groups[name] = mine or dict(module.state_dict())
     groups["ema"] = {name: value for name, value in averaged.items() if name in own}
     groups["optimizer"] = {
-        f"{kind}/{name}": value
-        for name, values in optimizer.get("state", {}).items()
-        for kind, value in values.items()  # type: ignore[union-attr]
+        f"{kind}/{name}": value for name, values in state.items() for kind, value in values.items()
     }
     return groups
 
 
+def _optimizer_state(live: Live) -> Mapping[str, Mapping[str, Tensor]]:
+    bare: Any = _bare(live.optimizer)
+    if zero.is_zero(bare):
+        return zero.optimizer_state(bare, live.model)
+    found: Any = get_optimizer_state_dict(live.model, bare, options=_FULL)
+    return found.get("state", {})
+
+
 def _restore_optimizer(live: Live, tensors: Mapping[str, Tensor]) -> None:
     bare = _bare(live.optimizer)
-    loading = StateDictOptions(full_state_dict=True)
-    wanted: Any = get_optimizer_state_dict(live.model, bare, options=loading)
     state: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         kind, _, name = key.partition("/")
         state.setdefault(name, {})[kind] = value
+    if zero.is_zero(bare):
+        zero.restore_optimizer_state(bare, live.model, state)
+        return
+    loading = StateDictOptions(full_state_dict=True)
+    wanted: Any = get_optimizer_state_dict(live.model, bare, options=loading)
     missing = set(wanted["state"]) ^ set(state)
     if missing:
         raise ValueError(f"the optimiser's state of {sorted(missing)[0]} does not fit")

@@ -5,6 +5,7 @@
     accelerate launch --num_processes 8 -m training.train --config paper-deepfashion-256
     accelerate launch --config_file fsdp.yaml -m training.train --config paper-deepfashion-512
 
+FSDP, and DeepSpeed's ZeRO 1 and 2, come from accelerate's own configuration (accelerate config).
 Several processes without GPUs: ``accelerate launch --multi_gpu --num_processes 2`` in spite of its
 name, or ``torchrun --nproc_per_node 2``; ``accelerate launch --cpu`` starts only one.
 
@@ -18,7 +19,6 @@ import argparse
 import contextlib
 import dataclasses
 import math
-import os
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from reposedm.errors import RePoseError, SettingsError
-from reposedm.jobs.runtime import choose_device, processor
+from training import zero
+from training.accelerator import computes_in_bf16, make_accelerator
 from training.checkpoint import Checkpoint, CheckpointError, clear_partial, latest
 from training.components import Components, build
 from training.config import STAGES, StageConfig, StageName, TrainConfig, load_config
@@ -73,18 +74,26 @@ class Options:
 
 
 class Trainee(nn.Module):
-    """What a stage trains, and its loss as ``forward``: what DDP and FSDP wrap."""
+    """What a stage trains, and its loss as ``forward``: what DDP, FSDP and DeepSpeed wrap.
 
-    def __init__(self, stage: StageName, components: Components) -> None:
+    With ``bf16`` it computes in that format; without, in the one that accelerate sees to.
+    """
+
+    def __init__(self, stage: StageName, components: Components, *, bf16: bool = False) -> None:
         """Freeze and unfreeze as the stage wants."""
         super().__init__()
         self.stage: StageName = stage
+        self.bf16 = bf16
         self.parts = components.prepare(stage)
         self._all = [components]  # in a list: frozen networks are not this module's
 
     def forward(self, batch: TrainingBatch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         """The stage's loss and numbers for the log."""
-        return training_step(self.stage, self._all[0], batch, draws)
+        if not self.bf16:
+            return training_step(self.stage, self._all[0], batch, draws)
+        with torch.autocast(next(self.parameters()).device.type, torch.bfloat16):
+            loss, logs = training_step(self.stage, self._all[0], batch, draws)
+        return loss.float(), logs
 
 
 def train(config: TrainConfig, options: Options) -> int:
@@ -244,7 +253,9 @@ def one_step(
 def prepare(work: Work, stage: StageName) -> Live:
     """What a stage trains, wrapped by accelerate, with a new optimiser and average."""
     settings, accelerator = work.config.stage(stage), work.accelerator
-    trainee = Trainee(stage, work.components)
+    sharded = zero.used(accelerator)
+    bf16 = sharded and computes_in_bf16(work.config, accelerator.device)
+    trainee = Trainee(stage, work.components, bf16=bf16)
     optimizer = torch.optim.AdamW(
         [parameter for parameter in trainee.parameters() if parameter.requires_grad],
         lr=settings.learning_rate,
@@ -252,6 +263,8 @@ def prepare(work: Work, stage: StageName) -> Live:
         weight_decay=settings.weight_decay,
     )
     accelerator.gradient_accumulation_steps = settings.accumulate
+    if sharded:
+        zero.configure(accelerator, settings)
     model, prepared = accelerator.prepare(trainee, optimizer)
     return Live(stage, tuple(trainee.parts), model, prepared, Average(model, settings.ema))
 
@@ -344,32 +357,6 @@ def stopping(work: Work) -> bool:
     if work.stop.wanted:
         work.accelerator.set_trigger()
     return bool(work.accelerator.check_trigger())
-
-
-def make_accelerator(config: TrainConfig) -> Any:
-    """Devices, processes and number format, by accelerate and its own configuration.
-
-    Raises:
-        SettingsError: DeepSpeed.
-    """
-    from accelerate import Accelerator, PartialState
-    from accelerate.utils import parse_flag_from_env, set_seed
-
-    # accelerate takes several processes without GPUs for runs of their own unless it is told.
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (
-        several and not torch.accelerator.is_available()
-    )
-    cpu = PartialState(cpu=cpu).device.type == "cpu"
-    format_here = (processor() if cpu else choose_device()).dtype
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and format_here == "bfloat16")
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=cpu)
-    if str(accelerator.distributed_type).endswith("DEEPSPEED"):
-        raise SettingsError(
-            "checkpoints here do not hold DeepSpeed's state: shard with FSDP (accelerate config)"
-        )
-    set_seed(config.seed)
-    return accelerator
 
 
 def main(argv: Sequence[str] | None = None) -> int:

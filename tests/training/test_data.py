@@ -373,3 +373,11 @@ def test_training_draws_the_heat_maps_that_the_pipelines_draw() -> None:
     from training import batch
 
     assert batch.HEAT_SIGMA == conditions.HEAT_SIGMA
+
+
+def test_the_rendered_sample_set_opens_by_name() -> None:
+    root = Path(__file__).parents[2] / "assets" / "synthetic"
+    pairs = open_dataset("synthetic", root, "train", (64, 44))
+    sample = pairs[0]
+    assert sample.source_image.shape == (64, 44, 3)
+    assert sample.target_pose.drawn.any()

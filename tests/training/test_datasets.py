@@ -1,4 +1,7 @@
-"""Every family's files, made small with the names of the real ones, come out as one index."""
+"""Every family's files, made small with the names of the real ones, come out as one index.
+
+Long, because every layout of every family is written out by its own few lines.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Metrics by numbers that can be checked by hand, or against the library that computes them."""
+"""Metrics by numbers that can be checked by hand, or against the library that computes them.
+
+Long, because every metric has both, on the same pictures.
+"""
 
 from __future__ import annotations
 
