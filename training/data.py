@@ -179,9 +179,9 @@ def open_dataset(
     """A data set by name.
 
     Args:
-        kind: "drawn" needs no root; "synthetic" takes a folder that ``training.synthetic`` rendered,
-            or the asset pack, and then renders on the fly; every other is a folder that
-            ``training.prepare`` made.
+        kind: "drawn" needs no root; "synthetic" takes a folder that ``training.synthetic``
+            rendered, or the asset pack, and then renders on the fly; every other is a folder
+            that ``training.prepare`` made.
         root: that folder; for "synthetic" also "": the pack that $REPOSEDM_ASSETS names.
         split: "train" or "test".
         size: (H, W) of the samples; None: as prepared (drawn: 64 x 48).
