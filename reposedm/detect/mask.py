@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.detect.bodies import PRESENCE, Body, find_bodies, look
+from reposedm.detect.gaps import open_gaps
 from reposedm.detect.graphs import LANDMARK_SIDE, networks
 from reposedm.detect.limbs import draw_body, unit
 from reposedm.detect.mediapipe_backend import likeness, to_pose
@@ -74,7 +75,7 @@ def person_mask(image: NDArray[np.uint8], pose: Pose) -> Plane:
     radius = max(2, round(max(size) / _WORK * 4))
     mask = np.zeros((height, width), np.float32)
     mask[top:bottom, left:right] = follow_edges(image[top:bottom, left:right], coarse, radius)
-    return mask
+    return open_gaps(image, mask, pose)
 
 
 def _whose(photo: Photo, image: NDArray[np.uint8], pose: Pose) -> tuple[Body | None, list[Body]]:

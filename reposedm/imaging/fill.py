@@ -12,10 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.errors import ImageError
+from reposedm.imaging.backdrop import Backdrop, plain_backdrop
 from reposedm.imaging.patchmatch import match_offsets
+from reposedm.imaging.smooth import channels as _channels
+from reposedm.imaging.smooth import smooth_fill
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+
+_LARGEST = 2048
+"""Long side above which a background is made up at this size and enlarged: 12 megapixels of it
+take a quarter of a minute, and it has no detail of its own that the enlarging could lose."""
 
 _DETAIL_PIXELS = 14_000
 """Pixels of the reduced picture in which patches are searched: a compromise of speed and detail."""
@@ -38,39 +45,6 @@ def extend_colours(image: Image, known: Mask) -> Image:
     filled = colour_of[labels]
     filled[known] = image[known]
     return filled
-
-
-def smooth_fill(values: NDArray[np.float32], known: Mask) -> NDArray[np.float32]:
-    """Fill unknown pixels smoothly (push-pull on a pyramid); known pixels stay as they are.
-
-    Args:
-        values: float32 (H, W, C).
-        known: bool (H, W). With no known pixel at all the values are returned unchanged.
-    """
-    if known.all() or not known.any():
-        return values.copy()
-    weight = known.astype(np.float32)
-    pyramid = [(values * weight[..., None], weight)]
-    while min(pyramid[-1][1].shape) > 1:
-        colour, weight = pyramid[-1]
-        if weight.min() > 0.2:
-            break
-        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
-        pyramid.append(
-            (
-                _channels(cv2.resize(colour, size, interpolation=cv2.INTER_AREA)),
-                cv2.resize(weight, size, interpolation=cv2.INTER_AREA),
-            )
-        )
-    colour, weight = pyramid[-1]
-    mean = colour.sum((0, 1)) / max(float(weight.sum()), 1e-6)
-    result = (colour + 1e-4 * mean) / (weight[..., None] + 1e-4)
-    for colour, weight in reversed(pyramid[:-1]):
-        size = (weight.shape[1], weight.shape[0])
-        coarse = _channels(cv2.resize(result, size, interpolation=cv2.INTER_LINEAR))
-        part = np.minimum(weight, 1)[..., None]
-        result = colour + coarse * (1 - part)
-    return np.where(known[..., None], values, result).astype(np.float32)
 
 
 def fill_holes(
@@ -127,26 +101,67 @@ def fill_background(image: Image, mask: NDArray[np.float32], *, spread: float = 
     person = (mask > 0.02).astype(np.uint8)
     if not person.any():
         return image.copy()
+    if max(mask.shape) > _LARGEST:
+        return _fill_reduced(image, mask, spread)
     radius = max(3, round(spread * float(np.hypot(mask.shape[0], mask.shape[1]))))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     hole = cv2.dilate(person, kernel) > 0
     if hole.all():
         hole = person > 0
-    filled = fill_holes(image, hole)
+    plain = plain_backdrop(image, hole)
+    filled = _mixed(image, hole, plain)
     rim = hole & (cv2.dilate(person, np.ones((3, 3), np.uint8)) == 0)
-    return _keep_clean(image, filled, mask, hole, rim)
+    # A plain backdrop needs nothing of the rim but the shadow that may join unmoved feet.
+    wanted = 1 - plain.trust * (1 - plain.shadow) if plain else np.ones_like(mask)
+    return _keep_clean(image, filled, mask, hole, np.where(rim, wanted, 0).astype(np.float32))
+
+
+def _fill_reduced(image: Image, mask: NDArray[np.float32], spread: float) -> Image:
+    """``fill_background`` of a large photo, made in a smaller copy; all else stays the photo's."""
+    height, width = mask.shape
+    scale = _LARGEST / max(height, width)
+    size = (round(width * scale), round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small_mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    filled = fill_background(small, small_mask, spread=spread)
+    changed = (filled != small).any(2).astype(np.float32)
+    seam = 2 * round(2 / scale) + 1
+    inner = cv2.erode(cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((5, 5))), np.ones((3, 3)))
+    share = cv2.resize(inner, (width, height), interpolation=cv2.INTER_NEAREST)
+    share = cv2.blur(share, (seam, seam))[..., None]
+    large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
+    mixed = image + (large.astype(np.float32) - image) * share
+    return np.where(share > 0, np.clip(np.rint(mixed), 0, 255), image).astype(np.uint8)
+
+
+def _mixed(image: Image, hole: Mask, plain: Backdrop | None) -> Image:
+    """The hole filled by the backdrop's model as far as that is trusted, else by patches."""
+    if plain is None:
+        return fill_holes(image, hole)
+    trust = plain.trust[hole][:, None]
+    result = image.copy() if trust.min() > 0.99 else fill_holes(image, hole)
+    share = 1.0 if trust.min() > 0.99 else trust
+    mixed = result[hole] + (plain.filled[hole] - result[hole]) * share
+    result[hole] = np.clip(np.rint(mixed), 0, 255)
+    return result
 
 
 def _keep_clean(
-    image: Image, filled: Image, mask: NDArray[np.float32], hole: Mask, rim: Mask
+    image: Image,
+    filled: Image,
+    mask: NDArray[np.float32],
+    hole: Mask,
+    wanted: NDArray[np.float32],
 ) -> Image:
     """Give back the rim's own pixels where they do not carry the person's colours.
+
+    ``wanted`` (H, W) is 0 off the rim, and on it how much its own pixels are worth keeping.
 
     A pixel is judged by how far it lies on the way from the filled background to the colour of the
     person next to it. The filling is then shifted smoothly to meet the pixels that stay.
     """
-    core = mask > 0.9
-    if not rim.any() or not core.any():
+    core, rim = mask > 0.9, wanted > 0
+    if not (wanted > 0.02).any() or not core.any():
         return filled
     top, left, bottom, right = _bounds(hole)
     box = np.s_[top:bottom, left:right]
@@ -158,7 +173,7 @@ def _keep_clean(
     dirty = np.clip((share - 0.1) / 0.2, 0, 1).astype(np.float32)
     dirty = cv2.GaussianBlur(np.where(inside, dirty, 0), (0, 0), 1.5)
     reach = np.maximum(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1.5), 0.1)
-    keep = np.where(inside, 1 - np.clip(2 * dirty / reach, 0, 1), 0)
+    keep = np.where(inside, 1 - np.clip(2 * dirty / reach, 0, 1), 0) * wanted[box]
     behind += _reach_inwards(here - behind, keep, hole[box])
     result = filled.copy()
     result[box] = np.clip(np.rint(behind + (here - behind) * keep[..., None]), 0, 255)
@@ -257,8 +272,3 @@ def _match_border(
 def _bounds(mask: Mask) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-
-
-def _channels(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """OpenCV drops a last axis of length 1; put it back."""
-    return array if array.ndim == 3 else array[..., None]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from reposedm.errors import ImageError, PoseError
 from reposedm.imaging import over
+from reposedm.imaging.backdrop import lift_shadow
 from reposedm.imaging.fill import fill_background
 from reposedm.jobs.detect import Recent, mask_of, photo_key, pose_key
 from reposedm.pose import Pose
@@ -40,6 +41,8 @@ class _Prepared:
 
     puppet: Puppet
     background: Image
+    bare: Image
+    """The background without the shadow either: for poses whose feet leave their place."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     newest: BySession[Pose] = field(default_factory=OrderedDict)
     shown: BySession[Image] = field(default_factory=OrderedDict)
@@ -103,7 +106,7 @@ class LivePreview:
                 return done[1].copy()
             with self._lock:
                 newest, wanted = prepared.newest.get(session, (call, wanted))
-            picture = over(prepared.background, prepared.puppet.warp(wanted))
+            picture = over(_behind(prepared, wanted), prepared.puppet.warp(wanted))
             _put(prepared.shown, session, (newest, picture))
         return picture.copy()
 
@@ -142,7 +145,16 @@ def _prepared(
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     pose = _resized(source_pose, size)
     puppet = PreviewEngine().prepare(image, pose, mask)
-    return _Prepared(puppet, fill_background(image, mask))
+    background = fill_background(image, mask)
+    return _Prepared(puppet, background, lift_shadow(background, mask))
+
+
+def _behind(prepared: _Prepared, wanted: Pose) -> Image:
+    """The background with as much of the person's shadow as their feet stay in it."""
+    moved = prepared.puppet.feet_moved(wanted)
+    if moved <= 0:
+        return prepared.background
+    return cv2.addWeighted(prepared.background, 1 - moved, prepared.bare, moved, 0)  # type: ignore[return-value]
 
 
 def _resized(pose: Pose, size: tuple[int, int]) -> Pose:

@@ -18,6 +18,7 @@ from reposedm.pipelines.puppet.parts import (
     fill_polygon,
     trunk_outline,
 )
+from reposedm.pipelines.puppet.profile import within_profile
 from reposedm.pipelines.puppet.rig import (
     ARMS,
     HEAD_PART,
@@ -70,7 +71,9 @@ def cut_layers(
     ratio = np.array([shape[1] / image.shape[1], shape[0] / image.shape[0]])
     points, unit = body.points * ratio, body.unit * parts.factor
     radii = {part: radius * parts.factor for part, radius in parts.radii.items()}
-    sharp, soft = ownership(parts, points, unit, radii, body)
+    size = (shape[1], shape[0])
+    inside = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.4
+    sharp, soft = ownership(parts, inside, points, unit, radii=radii, body=body)
     solid = mask > _SOLID
     image = _unmixed(image, mask)
     layers: dict[int, Layer] = {}
@@ -98,7 +101,13 @@ def _unmixed(image: Image, mask: Floats) -> Image:
 
 
 def ownership(
-    parts: Parts, points: Points, unit: float, radii: dict[int, float], body: Body
+    parts: Parts,
+    inside: Mask,
+    points: Points,
+    unit: float,
+    *,
+    radii: dict[int, float],
+    body: Body,
 ) -> tuple[list[Floats], list[Floats]]:
     """Alpha of every part by shape alone, float32 (h, w) each, at working size: with sharp and
     with soft edges.
@@ -114,9 +123,16 @@ def ownership(
     for part in range(N_PARTS):
         own = (labels == part).astype(np.float32)
         hidden = _hidden_shape(part, own > 0, points=points, unit=unit, radii=radii)
+        if part == TRUNK_PART:
+            hips = points[[R_HIP, L_HIP]].mean(0)
+            hidden *= within_profile((own > 0) & inside, inside, points[NECK], hips)
         front = _covers(part, rank)[labels]
         margin = cv2.dilate(own, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
         near = np.isin(labels, neighbours(part))
+        if part in ARMS:  # along the trunk's side a margin would carry the trunk's print away
+            joint = points[LIMBS[part].start]
+            far = np.hypot(xs - joint[0], ys - joint[1]) > 1.3 * radii[part]
+            near &= ~(far & (labels == TRUNK_PART))
         sharp.append(np.maximum(own, np.maximum(margin * (front | near), hidden * front)))
     soft = [np.zeros(shape, np.float32) for _ in range(N_PARTS)]
 
@@ -234,6 +250,7 @@ def _cut(
     alpha = mask[box] * np.maximum(edge, cap)
     if alpha.max() < 0.5:
         return None
+    alpha *= _without_specks(alpha)
     own = _enlarge((parts.labels == part).astype(np.float32), width, height)[box] > 0.5
     known = own & solid[box]
     if not known.any():
@@ -250,11 +267,26 @@ def _cut(
         smooth = cv2.blur(colours, (7, 7))
         colours[deep] = smooth[deep]
     shown = need & solid[box] & _caps(parts, part, width, height)[box]
+    if part in ARMS:  # beyond its cap an arm shows none of the shirt it hangs before
+        trunk = _enlarge((parts.labels == TRUNK_PART).astype(np.float32), width, height)[box]
+        shown &= (cap > 0.02) | (trunk < 0.5) | (depth <= 2)
     colours[shown] = image[box][shown]
     rgba = np.empty((*alpha.shape, 4), np.uint8)
     rgba[..., :3] = np.rint(colours * alpha[..., None])
     rgba[..., 3] = np.rint(alpha * 255)
     return Layer(rgba, (left, top))
+
+
+def _without_specks(alpha: Floats) -> Mask:
+    """Where a layer is not a loose speck: those would float beside the limb that moves away."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.25).astype(np.uint8))
+    if count <= 2:
+        return np.ones(alpha.shape, bool)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    specks = areas < 0.02 * areas[1:].max()
+    specks[0] = False
+    loose = specks[labels].astype(np.uint8)
+    return np.asarray(cv2.dilate(loose, np.ones((5, 5), np.uint8)) == 0)
 
 
 def neighbours(part: int) -> list[int]:

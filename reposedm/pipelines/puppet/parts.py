@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.pipelines.puppet.body import FACE, Body, Points
+from reposedm.pipelines.puppet.profile import beyond_profile
 from reposedm.pipelines.puppet.rig import (
     ARMS,
     HEAD_PART,
@@ -24,11 +25,23 @@ from reposedm.pipelines.puppet.rig import (
 )
 from reposedm.pipelines.puppet.skirt import LEGS as SKIRT_LEGS
 from reposedm.pipelines.puppet.skirt import along_leg, find_hem
-from reposedm.pose.skeleton import L_HIP, L_SHOULDER, NECK, R_HIP, R_SHOULDER
+from reposedm.pose.skeleton import (
+    L_ANKLE,
+    L_HIP,
+    L_KNEE,
+    L_SHOULDER,
+    NECK,
+    R_ANKLE,
+    R_HIP,
+    R_KNEE,
+    R_SHOULDER,
+)
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
+
+LEG_PAIRS = ((R_HIP, L_HIP), (R_KNEE, L_KNEE), (R_ANKLE, L_ANKLE))
 
 _WORK_SIDE = 420
 """Longer side of the picture in which parts are told apart."""
@@ -76,11 +89,18 @@ def find_parts(image: Image, mask: NDArray[np.float32], body: Body) -> Parts:
     if hem > 0:
         _claim_skirt(cost, points, unit, hem)
     colour = np.minimum(_colour_cost(small, inside, cost), 3)
-    cost = _filter_costs(small, cost + 0.3 * colour, inside, max(2, round(0.05 * unit)))
+    weight = 0.3 + 0.5 * _near_hands(points, unit, inside, radii)
+    cost = _filter_costs(small, cost + weight * colour, inside, max(2, round(0.05 * unit)))
     cost[~present] = 99
     labels = _one_piece(cost.argmin(0).astype(np.int32), inside, present)
     labels = _nearest_label(labels, inside)
     labels = _smooth(labels, max(1.5, 0.02 * unit))
+    for part in (ARMS[0], ARMS[2]):
+        ends = points[LIMBS[part].start], points[LIMBS[part].end]
+        shards = beyond_profile((labels == part) & inside, inside, *ends, radii[part])
+        shards &= colour[part] > colour[TRUNK_PART] - 0.3  # bare skin stays the arm's
+        if shards.any():
+            labels = _nearest_label(labels, inside & (labels != part), shards)
     girths = _girths(labels, inside, points, radii)
     full = {part: radius / factor for part, radius in girths.items()}
     return Parts(labels, factor, full, present, hem)
@@ -241,7 +261,33 @@ def _unaries(
         elif part in ARMS:
             own -= 0.12
         cost[part] = own
+    _leave_near_leg(cost, points, body)
     return cost
+
+
+def _leave_near_leg(cost: NDArray[np.float32], points: Points, body: Body) -> None:
+    """Where legs cross, the near one's bones own what lies on them; in place."""
+    hips, knees, ankles = (points[right] - points[left] for right, left in LEG_PAIRS)
+    behind = [is_behind(body.state, part) for part in (LEGS[1], LEGS[3])]
+    crossed = min(float(hips @ knees), float(hips @ ankles)) < 0
+    if behind[0] == behind[1] and not crossed:
+        return
+    right_far = behind[0] if behind[0] != behind[1] else points[R_ANKLE, 1] < points[L_ANKLE, 1]
+    far, near = (LEGS[:2], LEGS[2:]) if right_far else (LEGS[2:], LEGS[:2])
+    on_near = cost[list(near)].min(0) < -0.05
+    cost[list(far)] += np.where(on_near, np.float32(0.9), np.float32(0))
+
+
+def _near_hands(
+    points: Points, unit: float, inside: Mask, radii: dict[int, float]
+) -> NDArray[np.float32]:
+    """(h, w) 1 round the hands: their fingers may lie anyhow, only colours tell them from cloth."""
+    near = np.zeros(inside.shape, np.float32)
+    for part in (ARMS[1], ARMS[3]):
+        tip = beyond(points, part, unit, 0.5)
+        distance = segment_distance(near.shape, points[LIMBS[part].end], tip)  # type: ignore[arg-type]
+        near = np.maximum(near, np.clip(2.5 - distance / radii[part], 0, 1))
+    return near
 
 
 def _colour_cost(image: Image, inside: Mask, cost: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from reposedm.errors import ImageError, SettingsError
 from reposedm.pipelines.puppet.body import Body, Placement, Points, complete, place
+from reposedm.pipelines.puppet.border import border_fade, cut_edges
 from reposedm.pipelines.puppet.bounds import layer_bounds
 from reposedm.pipelines.puppet.field import LimbMap, Map
 from reposedm.pipelines.puppet.layers import Layer, cut_layers
 from reposedm.pipelines.puppet.parts import Parts, find_parts
 from reposedm.pipelines.puppet.rig import (
+    L_SHIN,
     LIMBS,
     NAMES,
+    R_SHIN,
     draw_order,
     part_maps,
 )
@@ -27,6 +30,12 @@ Floats = NDArray[np.float32]
 
 _GRID = 8
 """Distance in output pixels between the points at which the maps are computed exactly."""
+
+_FADE = 0.08
+"""Trunk lengths within which a part that the photo cuts off fades, once moved into the picture."""
+
+_FIRM = np.clip((np.arange(256) - 72) / 140 * 255, 0, 255).astype(np.uint8)
+"""Alpha of a limb over the background. Its soft caps blend limbs, alone they would show as fog."""
 
 
 def prepare(image: Image, source_pose: Pose, source_mask: Floats) -> Puppet:
@@ -113,9 +122,24 @@ class Puppet:
             warped = self._warp_layer(part, maps[part], box, scale)
             inner = np.s_[box[1] - top : box[3] - top, box[0] - left : box[2] - left]
             _over(canvas[inner], warped)
-            alpha[inner] = cv2.max(alpha[inner], warped[..., 3])
+            cover = warped[..., 3]
+            if part in LIMBS:
+                cover = cv2.LUT(cover, _FIRM)
+            alpha[inner] = cv2.max(alpha[inner], cover)
         result[top:bottom, left:right] = _straight(canvas, alpha)
         return result
+
+    def feet_moved(self, target_pose: Pose) -> float:
+        """How far the feet leave their place: 0 not at all (or none in the photo), 1 clearly.
+
+        Where they do, the shadow that they stood in has to go from the background.
+        """
+        goal = place(self.body, target_pose)
+        ends = [LIMBS[part].end for part in (R_SHIN, L_SHIN) if self.parts.present[part]]
+        if not ends:
+            return 0.0
+        steps = np.linalg.norm(goal.points[ends] - self.body.points[ends], axis=1)
+        return float(np.clip((steps.max() / self.body.unit - 0.03) / 0.12, 0, 1))
 
     def notes(self, target_pose: Pose) -> tuple[str, ...]:
         """Sentences on what the warped picture cannot show of the wanted pose."""
@@ -180,6 +204,12 @@ class Puppet:
             borderValue=(0, 0, 0, 0),
         )
         cover = field.cover(points) if isinstance(field, LimbMap) else None
+        edges = cut_edges(layer.rgba[..., 3], (int(origin[0]), int(origin[1])), self.size)
+        fade = (
+            border_fade(where, points, self.size, edges, _FADE * self.body.unit) if edges else None
+        )
+        if fade is not None:
+            cover = fade if cover is None else cover * fade
         if cover is not None:
             factor = _upsample(cover.reshape(xs.shape).astype(np.float32), *warped.shape[1::-1])
             warped = cv2.multiply(warped, cv2.merge([factor] * 4), dtype=cv2.CV_8U)
