@@ -12,10 +12,16 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 12):
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line of the app."""
     parser = argparse.ArgumentParser(description="Repose the person in a photograph.")
-    parser.add_argument("--port", type=int, help="port to listen on (default: 7860 or the next)")
+    parser.add_argument("--port", type=_port, help="port to listen on (default: 7860 or the next)")
     parser.add_argument("--listen", action="store_true", help="accept other machines (0.0.0.0)")
     parser.add_argument("--share", action="store_true", help="public link through gradio's servers")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for this login")

@@ -12,15 +12,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.detect import Detection, detect_people, person_mask
+from reposedm.detect.limbs import draw_body, unit
 from reposedm.errors import DetectionError
 from reposedm.pose import Pose
 
 Value = TypeVar("Value")
 REMEMBERED: Final = 4
+SEEN: Final = 128
+"""A mask that nowhere reaches this value shows nobody."""
+GUESSED_GROWTH: Final = 1.3
+"""How much wider than bare limbs a guessed outline is: clothes and hair."""
 
 NOBODY: Final = "Nobody was found on this photo: choose another one, or place the skeleton yourself"
 
@@ -72,7 +78,7 @@ class Recent(Generic[Value]):
 
 
 _people: Recent[list[Detection]] = Recent(REMEMBERED)
-_masks: Recent[NDArray[np.uint8]] = Recent(REMEMBERED)
+_masks: Recent[tuple[NDArray[np.uint8], bool]] = Recent(REMEMBERED)
 
 
 def photo_key(image: NDArray[np.uint8]) -> str:
@@ -106,14 +112,33 @@ def people_on(image: NDArray[np.uint8], backend: str = "mediapipe") -> list[Dete
 def mask_of(image: NDArray[np.uint8], pose: Pose) -> NDArray[np.float32]:
     """The alpha of the person of ``pose``, float32 (H, W) in [0, 1], in steps of 1/255.
 
+    Where the segmenter sees nobody (a drawing, a statue with a skeleton placed by hand) it is the
+    skeleton's own outline: see ``is_guessed``.
+
     Raises:
         DetectionError: the segmenter cannot run.
     """
+    return _kept_mask(image, pose)[0].astype(np.float32) / np.float32(255)
+
+
+def is_guessed(image: NDArray[np.uint8], pose: Pose) -> bool:
+    """Whether the outline of ``mask_of`` was guessed from the skeleton; errors as there."""
+    return _kept_mask(image, pose)[1]
+
+
+def _kept_mask(image: NDArray[np.uint8], pose: Pose) -> tuple[NDArray[np.uint8], bool]:
     key = (photo_key(image), pose_key(pose))
-    kept = _masks.get(
-        key, lambda: np.rint(np.clip(person_mask(image, pose), 0, 1) * 255).astype(np.uint8)
-    )
-    return kept.astype(np.float32) / np.float32(255)
+    return _masks.get(key, lambda: _seen_or_guessed(image, pose))
+
+
+def _seen_or_guessed(image: NDArray[np.uint8], pose: Pose) -> tuple[NDArray[np.uint8], bool]:
+    mask = np.rint(np.clip(person_mask(image, pose), 0, 1) * 255).astype(np.uint8)
+    if mask.max() >= SEEN:
+        return mask, False
+    height, width = image.shape[:2]
+    outline = draw_body(pose, (height, width), GUESSED_GROWTH)
+    blur = 2 * max(1, round(0.02 * unit(pose))) + 1
+    return np.asarray(cv2.blur(outline, (blur, blur)), np.uint8), True
 
 
 def forget_photos() -> None:

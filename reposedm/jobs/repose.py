@@ -19,7 +19,7 @@ import reposedm
 from reposedm.errors import ImageError, PoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
 from reposedm.imaging.fill import fill_background
-from reposedm.jobs.detect import mask_of
+from reposedm.jobs.detect import is_guessed, mask_of
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
 from reposedm.jobs.runtime import Device, exclusively, offload, place
@@ -34,6 +34,10 @@ Image = NDArray[np.uint8]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
+GUESSED: Final = (
+    "No person's outline could be seen under the skeleton, so it was guessed from the joints: "
+    "expect rough edges."
+)
 """Stages of the job itself, before and after those of the method."""
 
 
@@ -162,6 +166,8 @@ class _Job:
         device, placed = place(method)
         if self.given_mask is None:
             self.mask = mask_of(self.image, self.source_pose)
+            if is_guessed(self.image, self.source_pose):
+                notes = (*notes, GUESSED)
         else:
             self.mask = np.clip(self.given_mask, 0, 1).astype(np.float32)
         self.frame = Frame.around(

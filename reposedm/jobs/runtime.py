@@ -180,11 +180,13 @@ def offload(method: Method, device: Device) -> str:
     """
     if device.name == "cpu" or not isinstance(method, Movable):
         return ""
-    if isinstance(method, Offloadable):
-        method.offload(device.name)
-        return f"{device.label} ran out of memory: its networks take turns there, which is slower."
     import torch
 
+    if isinstance(method, Offloadable):
+        # A move that ran out of memory may have changed the format of some networks only.
+        method.to("cpu", getattr(torch, device.dtype))
+        method.offload(device.name)
+        return f"{device.label} ran out of memory: its networks take turns there, which is slower."
     method.to("cpu", getattr(torch, processor().dtype))
     return f"{device.label} ran out of memory: made on the processor, which is much slower."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import gradio as gr
 from reposedm.errors import SettingsError
 from reposedm.ui import endpoints, repose_tab
 from reposedm.ui.about import ABOUT
+from reposedm.ui.examples import all_examples
 from reposedm.ui.repose_events import PhotoCallbacks
 from reposedm.ui.repose_tab import ReposeTab
 from reposedm.ui.run_events import RunCallbacks
@@ -37,9 +39,10 @@ def build() -> gr.Blocks:
         with gr.Tab("About", id="about"):
             gr.Markdown(ABOUT)
         _wire_photo(tab, session)
-        _wire_run(tab, session)
+        _wire_run(tab, session, PhotoCallbacks(tab))
         _wire_results(tab, session)
         endpoints.add()
+        page.load(None, None, None, js=_name_examples(), **HIDDEN)
     page.queue(max_size=QUEUE, default_concurrency_limit=1)
     return page
 
@@ -49,8 +52,14 @@ def _wire_photo(tab: ReposeTab, session: gr.State) -> None:
     detection = {**HIDDEN, "concurrency_id": "detect", "concurrency_limit": 1}
     edit = [tab.editor, tab.match, tab.status]
     # `change`, because `upload` does not fire for examples; it also fires on None: handled there.
-    tab.photo.change(calls.photo_changed, [tab.photo, session, tab.detector], edit, **detection)
-    tab.editor.detect(calls.detect_again, [session, tab.detector], edit, **detection)
+    photo = tab.photo.change(
+        calls.photo_changed, [tab.photo, session, tab.detector], edit, **detection
+    )
+    again = tab.editor.detect(calls.detect_again, [session, tab.detector], edit, **detection)
+    for event in (photo, again):  # a lock that nothing lifts would cost the user the page
+        event.failure(calls.freed, None, [tab.editor, tab.status], queue=False, **HIDDEN)
+    photo.success(None, tab.photo, None, js=show_on_phone("#editor"), **HIDDEN)
+    tab.editor.select(calls.person_chosen, session, None, queue=False, **HIDDEN)
     tab.editor.upload(calls.dropped_into_editor, tab.editor, [tab.photo, tab.status], **HIDDEN)
     tab.match.click(calls.matched, [tab.editor, session], edit, **HIDDEN)
     tab.rotate.click(calls.rotate, session, tab.photo, **HIDDEN)
@@ -59,20 +68,16 @@ def _wire_photo(tab: ReposeTab, session: gr.State) -> None:
         **detection,
     )  # fmt: skip
     tab.examples.click(
-        calls.example_chosen, [tab.examples, session], [tab.photo, tab.result, tab.status], **HIDDEN
-    )
+        calls.example_chosen, [tab.examples, session],
+        [tab.photo, tab.result, tab.download, tab.status], **HIDDEN,
+    )  # fmt: skip
     # Outside the queue, and the page asks for the next one only after the answer (C-30).
     tab.editor.preview(
         calls.live, session, tab.editor, queue=False, trigger_mode="multiple", **HIDDEN
     )
-    tab.delete.click(
-        calls.delete_data, session,
-        [tab.photo, tab.pose_photo, tab.editor, tab.result, tab.gallery, tab.download, tab.status],
-        **HIDDEN,
-    )  # fmt: skip
 
 
-def _wire_run(tab: ReposeTab, session: gr.State) -> None:
+def _wire_run(tab: ReposeTab, session: gr.State, photo: PhotoCallbacks) -> None:
     calls = RunCallbacks(tab)
     shown = [
         tab.run, tab.stop, tab.status, tab.live_result, tab.result, tab.gallery, tab.download,
@@ -86,10 +91,17 @@ def _wire_run(tab: ReposeTab, session: gr.State) -> None:
         # The queue place is shown on the status line, so that it covers no picture.
         show_progress="minimal", show_progress_on=tab.status, api_visibility="private",
     )  # fmt: skip
-    run.failure(calls.failed, None, [tab.run, tab.stop, tab.status], queue=False, **HIDDEN)
-    tab.stop.click(
-        calls.stopped, None, [tab.run, tab.stop, tab.status], cancels=[run], queue=False, **HIDDEN
-    )
+    run.success(None, None, None, js=show_on_phone("#status"), **HIDDEN)
+    ended = [tab.run, tab.stop, tab.live_result, tab.status]
+    run.failure(calls.failed, session, ended, queue=False, **HIDDEN)
+    tab.stop.click(calls.stopped, session, ended, cancels=[run], queue=False, **HIDDEN)
+    # A run under way would put its result back onto the page.
+    tab.delete.click(
+        photo.delete_data, session,
+        [tab.photo, tab.pose_photo, tab.editor, tab.match, tab.result, tab.gallery, tab.download,
+         tab.settings_file, *ended],
+        cancels=[run], **HIDDEN,
+    )  # fmt: skip
     tab.method.change(
         calls.method_changed, tab.method,
         [tab.about_method, tab.steps, tab.guidance, tab.pose_guidance, tab.seed, tab.random_seed,
@@ -116,6 +128,23 @@ def _wire_results(tab: ReposeTab, session: gr.State) -> None:
          tab.pose_guidance, tab.paste_back, tab.background, tab.editor, tab.status],
         **HIDDEN,
     )  # fmt: skip
+
+
+def _name_examples() -> str:
+    """Script that names the examples' pictures: ``gr.Dataset`` gives them an empty ``alt``."""
+    titles = json.dumps([example.title for example in all_examples()])
+    return (
+        f"() => {{ const titles = {titles}; document.querySelectorAll('#examples img')"
+        ".forEach((image, i) => { image.alt = titles[i] || ''; }); }"
+    )
+
+
+def show_on_phone(selector: str) -> str:
+    """Script that scrolls a part of the page into view where the columns are stacked."""
+    return (
+        "(...inputs) => { if (innerWidth <= 768 && (!inputs.length || inputs[0])) "
+        f"document.querySelector('{selector}')?.scrollIntoView({{block: 'start'}}); }}"
+    )
 
 
 def serve(
@@ -162,7 +191,7 @@ def serve(
             max_file_size="25mb",
             footer_links=["api", "settings"],
             css_paths=[STYLE],
-            theme=gr.themes.Default(primary_hue="indigo", font=["system-ui", "sans-serif"]),
+            theme=_theme(),
         )
     except OSError as error:
         raise SettingsError(
@@ -171,6 +200,15 @@ def serve(
     if block:
         page.block_thread()
     return page, url
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's own, with its pale texts at a contrast of 4.5 and more."""
+    return gr.themes.Default(primary_hue="indigo", font=["system-ui", "sans-serif"]).set(
+        body_text_color_subdued="*neutral_600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+    )
 
 
 def _login(auth: str | None) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from reposedm.ui import examples
 from reposedm.ui.messages import friendly
 from reposedm.ui.repose_tab import ReposeTab
 from reposedm.ui.safe_image import Upload
-from reposedm.ui.session import Pending, Session
+from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line
 
 LIVE_SIDE = 768
@@ -32,6 +32,7 @@ NOBODY = (
     "Nobody was found on this photo. Move the skeleton onto the person, then press "
     "'The skeleton matches the person now'."
 )
+DELETED = "Your photos and results were deleted from this server."
 Updates = dict[Any, Any]
 
 live_preview = LivePreview()
@@ -49,6 +50,9 @@ class PhotoCallbacks:
         self, upload: Upload | None, session: Session, detector: str
     ) -> Generator[Updates, None, None]:
         """Detect the people on a new photo and put their skeletons into the editor."""
+        # Gradio empties the outputs of a generator that yields nothing, and replacing a photo
+        # fires `change` twice: the second time with the same picture.
+        yield {self.tab.status: gr.skip()}
         if upload is None:
             return
         session.uploads.add(upload.path)
@@ -56,8 +60,10 @@ class PhotoCallbacks:
         key = photo_key(upload.photo.pixels)
         if pending is not None and pending.photo_id == key:
             session.set_photo(upload.photo)
-            session.sources = [pending.source]
-            yield self._edit(session, [pending.target], READY, upload.photo.notes)
+            session.sources = list(pending.sources)
+            yield self._edit(
+                session, list(pending.targets), READY, upload.photo.notes, pending.selected
+            )
         elif key == session.photo_id:
             return  # the same picture again: keep the user's edits
         else:
@@ -67,7 +73,22 @@ class PhotoCallbacks:
                 self.tab.editor: gr.update(busy="Looking for people…"),
             }
             yield self._detect(session, detector, upload.photo.notes)
-        warm(session)
+        warm(session, pending.selected if pending else 0)
+
+    @friendly
+    def freed(self) -> Updates:
+        """After a photo that could not be used: the editor is as it was."""
+        return {
+            self.tab.editor: gr.update(busy=False),
+            self.tab.status: line("That photo was not used; see the message. Nothing is lost."),
+        }
+
+    @friendly
+    def person_chosen(self, session: Session, event: gr.SelectData) -> None:
+        """Prepare the live preview of a person as soon as they are chosen."""
+        index = event.index
+        if isinstance(index, (list, tuple)) and index and isinstance(index[0], int):
+            warm(session, index[0])
 
     @friendly
     def detect_again(self, session: Session, detector: str) -> Generator[Updates, None, None]:
@@ -129,12 +150,15 @@ class PhotoCallbacks:
         """Load an example: its photo, its joints, a target pose, and the result made before."""
         chosen = examples.all_examples()[int(index)]
         pixels = np.asarray(Image.open(chosen.file).convert("RGB"))
-        session.pending = Pending(photo_key(pixels), chosen.source, chosen.target_pose())
+        people, key = (chosen.target_pose(),), photo_key(pixels)
+        session.pending = Pending(key, (chosen.source,), people)
         # Copies: Gradio serves files of the temporary folder, and of no other but the working one.
         photo, result = (copy_into(session, file) for file in (chosen.file, chosen.result))
+        session.shown = Entry(Path(result), Path(photo), key, chosen.title, people)
         return {
             self.tab.photo: photo,
             self.tab.result: (photo, result),
+            self.tab.download: gr.update(value=None, interactive=False),
             self.tab.status: line(f"{chosen.title}: drag the joints, then press Repose."),
         }
 
@@ -146,7 +170,9 @@ class PhotoCallbacks:
         source = source_of(session, request.selected)
         if session.photo is not None and source is not None:
             try:
-                picture = live_preview.render(session.photo.pixels, source, request.pose, LIVE_SIDE)
+                picture = live_preview.render(
+                    session.photo.pixels, source, request.pose, LIVE_SIDE, session=str(id(session))
+                )
             except RePoseError:
                 picture = None  # a drag may pass through poses that are refused on Repose
         if picture is None:
@@ -157,6 +183,7 @@ class PhotoCallbacks:
     def delete_data(self, session: Session) -> Updates:
         """Forget the photo, the results and every file of this session."""
         session.clear()
+        session.cut_short = DELETED
         forget_photos()
         live_preview.clear()
         tab = self.tab
@@ -164,7 +191,10 @@ class PhotoCallbacks:
             tab.photo: None, tab.pose_photo: None, tab.editor: gr.update(value=None, busy=False),
             tab.result: None, tab.gallery: [],
             tab.download: gr.update(value=None, interactive=False),
-            tab.status: line("Your photos and results were deleted from this server."),
+            tab.status: line(DELETED),
+            tab.match: gr.update(visible=False), tab.live_result: gr.update(visible=False),
+            tab.settings_file: None, tab.run: gr.update(interactive=True),
+            tab.stop: gr.update(interactive=False),
         }  # fmt: skip
 
     def _detect(self, session: Session, detector: str, notes: Any) -> Updates:
@@ -199,7 +229,7 @@ class PhotoCallbacks:
 
 def source_of(session: Session, selected: int) -> Pose | None:
     """Where the selected person is on the photo, if that is known."""
-    return session.sources[selected] if selected < len(session.sources) else None
+    return session.sources[selected] if 0 <= selected < len(session.sources) else None
 
 
 def copy_into(session: Session, file: Path) -> str:
@@ -216,11 +246,12 @@ def write_picture(session: Session, pixels: np.ndarray) -> str:
     return str(path)
 
 
-def warm(session: Session) -> None:
+def warm(session: Session, selected: int = 0) -> None:
     """Prepare the live preview (mask, layers, background) while the user looks at the photo."""
-    if session.photo is None or not session.sources:
+    source = source_of(session, selected)
+    if session.photo is None or source is None:
         return
-    pixels, source = session.photo.pixels, session.sources[0]
+    pixels = session.photo.pixels
 
     def prepare() -> None:
         # Whatever fails here fails again, with a message, when the user asks for it.

@@ -63,11 +63,9 @@ def build() -> ReposeTab:
         with gr.Column(scale=3, min_width=250):
             photo, rotate, detector, pose_photo = _source_column()
             dataset = examples.dataset()
-        with gr.Column(scale=6, min_width=340):
+        with gr.Column(scale=8, min_width=340):
+            match = gr.Button("The skeleton matches the person now", elem_id="match", visible=False)
             editor = PoseEditor(label="Pose", elem_id="editor")
-            match = gr.Button(
-                "The skeleton matches the person now", size="sm", elem_id="match", visible=False
-            )
         with gr.Column(scale=5, min_width=300):
             with gr.Row(elem_id="run-row"):
                 run = gr.Button("Repose", variant="primary", scale=3, elem_id="run")
@@ -121,6 +119,8 @@ def _result_column() -> tuple[
     result = gr.ImageSlider(
         label="Before and after", type="filepath", format="png", interactive=False,
         elem_id="result", buttons=["fullscreen"], max_height=620,
+        # Nearly all of the result shows: in the middle, the reposed person might not.
+        slider_position=8,
     )  # fmt: skip
     with gr.Row():
         download = gr.DownloadButton(
@@ -129,7 +129,7 @@ def _result_column() -> tuple[
         load_pose = gr.Button("Load this pose", size="sm", elem_id="load-pose", min_width=90)
         reuse = gr.Button("Use as photo", size="sm", elem_id="reuse", min_width=90)
     gallery = gr.Gallery(
-        label="This session", columns=4, height=150, format="png", elem_id="gallery",
+        label="This session", columns=4, height=160, format="png", elem_id="gallery",
         allow_preview=False, interactive=False, buttons=["download_all"], object_fit="contain",
     )  # fmt: skip
     return live, result, gallery, download, load_pose, reuse

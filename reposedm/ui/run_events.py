@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from reposedm.jobs.methods import capabilities
 from reposedm.jobs.repose import ReposeResult, repose
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pipelines.base import Step
-from reposedm.pose import Pose, parse_pose
+from reposedm.pose import Pose, parse_pose, retarget
 from reposedm.ui.messages import friendly
-from reposedm.ui.repose_events import Updates, source_of
+from reposedm.ui.repose_events import Updates, source_of, write_picture
 from reposedm.ui.repose_tab import ReposeTab, controls_visibility
 from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line, step_line
@@ -45,6 +46,7 @@ class RunCallbacks:
     ) -> Generator[Updates, None, None]:  # fmt: skip
         """Repose: steps and previews while it works, then the pictures."""
         tab = self.tab
+        session.cut_short = ""
         if session.photo is None or value is None or not value.people:
             raise ImageError("There is no photo yet: upload one, or click an example.")
         source = source_of(session, value.selected)
@@ -57,8 +59,12 @@ class RunCallbacks:
             method, steps, guidance, pose_guidance, None if random_seed else seed, count,
             paste_back, background,
         )  # fmt: skip
-        target, photo_id = value.people[value.selected], session.photo_id
-        work = repose(session.photo.pixels, source, target, settings)
+        assert session.proxy is not None  # it comes with the photo
+        target, photo_id, proxy = value.people[value.selected], session.photo_id, session.proxy
+        people = [*session.sources]
+        people[value.selected] = target
+        pixels = session.photo.pixels
+        work = repose(pixels, source, target, settings)
         started = time.perf_counter()
         try:
             yield {tab.stop: gr.update(interactive=True), tab.run: gr.update(interactive=False),
@@ -74,9 +80,12 @@ class RunCallbacks:
             work.close()
         late = photo_id != session.photo_id
         late_note = ("The photo was changed meanwhile: the result is of the earlier one.",)
-        entries = self._keep(session, result, target, keep_settings)
-        yield self._show(session, len(session.entries) - len(entries)) | {
-            tab.gallery: gallery_of(session),
+        if result.images[0].shape[:2] != pixels.shape[:2]:  # a crop is compared with its like
+            proxy = Path(write_picture(session, result.frame.crop(pixels)))
+        made = Entry(proxy, proxy, photo_id, "", tuple(people), value.selected)
+        entries = self._keep(session, result, made, keep_settings)
+        yield self._show(session, entries[0]) | {
+            tab.gallery: gr.update(value=gallery_of(session), selected_index=None),
             tab.seed: result.seeds[0],
             tab.status: line(
                 summary(result, method), notes=(*result.notes, *(late_note if late else ()))
@@ -86,47 +95,59 @@ class RunCallbacks:
         }
 
     @friendly
-    def stopped(self) -> Updates:
+    def stopped(self, session: Session) -> Updates:
         """After Stop: the run's generator has been closed by Gradio."""
-        return {
-            self.tab.run: gr.update(interactive=True),
-            self.tab.stop: gr.update(interactive=False),
-            self.tab.status: line("Stopped. Your photo and your pose are as they were."),
-        }
+        session.cut_short = "Stopped. Your photo and your pose are as they were."
+        return self.failed(session)
 
     @friendly
-    def failed(self) -> Updates:
-        """After an error in a run: the buttons come back, the user's work stays."""
+    def failed(self, session: Session) -> Updates:
+        """After a run without result: the buttons come back, the user's work stays.
+
+        Gradio reports a run that was stopped as one that failed, some time after Stop.
+        """
+        text = "That did not work; see the message. Nothing of yours is lost."
         return {
             self.tab.run: gr.update(interactive=True),
             self.tab.stop: gr.update(interactive=False),
-            self.tab.status: line("That did not work; see the message. Nothing of yours is lost."),
+            self.tab.live_result: gr.update(visible=False),
+            self.tab.status: line(session.cut_short or text),
         }
 
     @friendly
     def picked(self, session: Session, event: gr.SelectData) -> Updates:
         """A picture of the gallery was clicked."""
-        return self._show(session, int(event.index))
+        entries = newest_first(session)
+        index = int(event.index)
+        if not 0 <= index < len(entries):
+            raise PoseError("That result is gone: choose another one.")
+        return self._show(session, entries[index])
 
     @friendly
     def load_pose(self, value: EditorValue | None, session: Session) -> Updates:
         """Put the pose of the shown result back into the editor."""
         entry = current(session)
-        if value is None or entry.pose.size != value.size:
-            raise PoseError("This result belongs to another photo: load that photo again first.")
-        people = list(value.people)
-        people[value.selected] = entry.pose
-        changed = EditorValue(value.image, value.size, people, value.selected, value.sources)
-        return {self.tab.editor: changed, self.tab.status: line("The pose of this result is back.")}
+        if value is None or not value.people:
+            raise PoseError("There is no person to give this pose: upload a photo first.")
+        people, selected = list(value.people), value.selected
+        if entry.photo_id == session.photo_id and entry.selected < len(people):
+            selected, text = entry.selected, "The pose of this result is back."
+            people[selected] = entry.pose
+        else:
+            people[selected] = retarget(entry.pose, value.sources[selected])
+            text = "The pose of this result is on the person of this photo."
+        changed = EditorValue(value.image, value.size, people, selected, value.sources)
+        return {self.tab.editor: changed, self.tab.status: line(text)}
 
     @friendly
     def reuse(self, session: Session) -> Updates:
-        """Use the shown result as the next photo; its pose is known."""
+        """Use the shown result as the next photo; the poses of everybody on it are known."""
         entry = current(session)
         photo = read_image(entry.path)  # as it will be read when it comes back
         height, width = photo.pixels.shape[:2]
         if (width, height) == entry.pose.size:
-            session.pending = Pending(photo_key(photo.pixels), entry.pose, entry.pose)
+            people = entry.people
+            session.pending = Pending(photo_key(photo.pixels), people, people, entry.selected)
         return {self.tab.photo: str(entry.path)}
 
     @friendly
@@ -201,9 +222,8 @@ class RunCallbacks:
         return updates
 
     def _keep(
-        self, session: Session, result: ReposeResult, target: Pose, keep_settings: bool
+        self, session: Session, result: ReposeResult, like: Entry, keep_settings: bool
     ) -> list[Entry]:
-        assert session.proxy is not None
         folder, made = session.folder(), []
         run = time.strftime("%H%M%S") + f"-{time.time_ns() % 10**6:06d}"
         for number, image in enumerate(result.images):
@@ -213,15 +233,14 @@ class RunCallbacks:
             settings = result.settings_of(number)
             save_png(image, path, settings, keep_settings=keep_settings)
             able = capabilities(method)
-            caption = f"{able.label}, seed {seed}" if able.stochastic else able.label
-            made.append(Entry(path, session.proxy, caption, settings, target))
+            caption = f"seed {seed}" if able.stochastic else able.name  # a thumbnail is narrow
+            made.append(replace(like, path=path, caption=caption))
         session.entries.extend(made)
         return made
 
-    def _show(self, session: Session, index: int) -> Updates:
+    def _show(self, session: Session, entry: Entry) -> Updates:
         tab = self.tab
-        session.current = index
-        entry = session.entries[index]
+        session.shown = entry
         return {
             tab.result: (str(entry.source_path), str(entry.path)),
             tab.live_result: gr.update(visible=False),
@@ -252,8 +271,13 @@ def chosen_settings(  # noqa: PLR0917  as the page's controls
 
 
 def gallery_of(session: Session) -> list[tuple[str, str]]:
-    """What the gallery shows: every result of this session with its caption."""
-    return [(str(entry.path), entry.caption) for entry in session.entries]
+    """What the gallery shows: the results of this session with their captions."""
+    return [(str(entry.path), entry.caption) for entry in newest_first(session)]
+
+
+def newest_first(session: Session) -> list[Entry]:
+    """The results in the gallery's order: what was just made is seen without scrolling."""
+    return list(session.entries)[::-1]
 
 
 def summary(result: ReposeResult, method: str) -> str:
@@ -271,9 +295,9 @@ def current(session: Session) -> Entry:
     Raises:
         PoseError: there is none yet.
     """
-    if session.current >= len(session.entries):
+    if session.shown is None:
         raise PoseError("There is no result yet: press Repose first.")
-    return session.entries[session.current]
+    return session.shown
 
 
 def _stored_pose(stored: Any) -> Pose | None:

@@ -6,12 +6,12 @@ copies Gradio makes to serve them are deleted with it.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -25,13 +25,20 @@ PROXY_SIDE = 2048
 
 @dataclass(frozen=True)
 class Entry:
-    """One result of this session, as the gallery shows it."""
+    """One result of this session, and the photo it was made from."""
 
     path: Path
     source_path: Path
+    photo_id: str
     caption: str
-    settings: dict[str, Any]
-    pose: Pose
+    people: tuple[Pose, ...]
+    """Everybody on the result: the reposed person in the new pose, the others where they were."""
+    selected: int = 0
+
+    @property
+    def pose(self) -> Pose:
+        """The pose that was asked for."""
+        return self.people[self.selected]
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,9 @@ class Pending:
     """Poses already known for a photo that is about to arrive: an example, a result, a rotation."""
 
     photo_id: str
-    source: Pose
-    target: Pose
+    sources: tuple[Pose, ...]
+    targets: tuple[Pose, ...]
+    selected: int = 0
 
 
 @dataclass
@@ -52,9 +60,11 @@ class Session:
     proxy: Path | None = None
     sources: list[Pose] = field(default_factory=list)
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=MAX_ENTRIES))
-    current: int = 0
+    shown: Entry | None = None
     pending: Pending | None = None
     uploads: set[Path] = field(default_factory=set)
+    cut_short: str = ""
+    """What to say when the run under way ends without a result; empty: it failed."""
     _folder: Path | None = None
 
     def folder(self) -> Path:
@@ -83,16 +93,22 @@ class Session:
             upload.unlink(missing_ok=True)
         self.uploads.clear()
         self.photo, self.proxy, self.photo_id, self._folder = None, None, "", None
-        self.sources, self.current, self.pending = [], 0, None
+        self.sources, self.shown, self.pending = [], None, None
         self.entries.clear()
 
 
 def _delete_served_copies(folder: Path) -> None:
-    """Gradio serves copies from a cache keyed by content: delete those of our files."""
+    """Gradio serves copies from a cache keyed by content: delete those of our files.
+
+    Those only: the thumbnail of an example lies beside the copy of it that a session used.
+    """
     from gradio.processing_utils import hash_file
     from gradio.utils import get_upload_folder
 
     cache = Path(get_upload_folder())
     for file in folder.rglob("*"):
         if file.is_file():
-            shutil.rmtree(cache / hash_file(file), ignore_errors=True)
+            served = cache / hash_file(file) / file.name
+            served.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it still holds others' copies, or never was
+                served.parent.rmdir()

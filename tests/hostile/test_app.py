@@ -232,7 +232,7 @@ def test_c94_a_session_keeps_a_bounded_number_of_results(tmp_path: Path) -> None
     session = Session()
     pose = default_pose((70, 80))
     for number in range(3 * MAX_ENTRIES):
-        session.entries.append(Entry(tmp_path / str(number), tmp_path, "", {}, pose))
+        session.entries.append(Entry(tmp_path / str(number), tmp_path, "", "", (pose,)))
     assert len(session.entries) == MAX_ENTRIES
 
 
@@ -244,6 +244,16 @@ def test_c96_sharing_is_off_and_a_login_must_be_whole() -> None:
     assert not flags.listen
     with pytest.raises(SettingsError, match="USER:PASSWORD"):
         ui_app.serve(auth="only-a-user", open_browser=False, block=False)
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1", "http"])
+def test_c96_an_impossible_port_is_said(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import app as entry
+
+    with pytest.raises(SystemExit) as exit_:
+        entry.parse(["--port", port])
+    assert exit_.value.code == 2
+    assert "from 1 to 65535" in capsys.readouterr().err
 
 
 def test_c96_a_taken_port_is_one_line() -> None:

@@ -1,4 +1,7 @@
-"""Hostile and unusual pictures: one test a row of the table, named after its id."""
+"""Hostile and unusual pictures: one test a row of the table, named after its id.
+
+Long, because the table is: its rows share the pictures made here and are read side by side.
+"""
 
 import io
 import json

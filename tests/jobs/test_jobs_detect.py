@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from reposedm.errors import DetectionError
-from reposedm.jobs.detect import Recent, mask_of, people_on, photo_key, pose_key
+from reposedm.jobs.detect import Recent, is_guessed, mask_of, people_on, photo_key, pose_key
+from reposedm.pose import default_pose
 from tests.drawn import arms_up, photo
 
 
@@ -83,3 +84,16 @@ def test_mask_is_remembered_and_in_steps_of_a_byte() -> None:
 def test_nobody_is_an_error_for_people() -> None:
     with pytest.raises(DetectionError, match="Nobody"):
         people_on(np.full((128, 128, 3), 99, np.uint8))
+
+
+@pytest.mark.models
+def test_without_a_visible_person_the_outline_is_the_skeletons() -> None:
+    image = np.full((256, 192, 3), 128, np.uint8)
+    pose = default_pose((192, 256))
+    mask = mask_of(image, pose)
+    assert is_guessed(image, pose)
+    columns, rows = pose.points[pose.drawn].astype(int).T
+    assert (mask[rows, columns] > 0.9).all()
+    assert 0.03 < mask.mean() < 0.4
+    seen, person, _ = photo(192, 256)
+    assert not is_guessed(seen, person)

@@ -115,7 +115,8 @@ async function importFile(file) {
 }
 
 async function takeFile(file) {
-  if (!file || busyText()) return;
+  if (!file) return;
+  if (busyText()) return say("Wait a moment, then try again: " + busyText() + ".", true);
   if (isJson(file)) return importFile(file);
   if (!isPhoto(file)) return say("Drop a photo, or a pose file (.json). This is neither.", true);
   lock("Reading the photo", 60000);

@@ -96,6 +96,7 @@ function load() {
   if (photo(before) !== photo(doc)) {
     fitView();
     showWarped("");
+    say("");
   }
   setHref(el.photo, doc.image && doc.image.url);
   offerMemory();
