@@ -22,7 +22,7 @@ SHOTS = {
     "desktop-dark": ((1440, 1000), "dark", False),
     "phone": ((390, 844), "light", True),
 }
-EXAMPLE = 6
+EXAMPLE = 1
 R_WRIST = 4
 
 
