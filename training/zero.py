@@ -5,7 +5,8 @@ DeepSpeed's own functions: whole tensors by name, no pickles. So a run may go on
 of processes, or without DeepSpeed. Parameters stay in float32, since a moving average of bfloat16
 would not move; where bfloat16 is wanted, ``torch.autocast`` computes in it.
 
-Tried on CPUs with DeepSpeed 0.19 and one and two processes, never on several GPUs. ZeRO 3 and
+Tried on CPUs with DeepSpeed 0.19: whole runs in one process, and this module's functions in two
+(accelerate starts no DeepSpeed of several processes without GPUs); never on GPUs. ZeRO 3 and
 offloading are refused: FSDP shards the parameters, too.
 """
 

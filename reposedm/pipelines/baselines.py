@@ -4,19 +4,17 @@ the interaction field. (B2 is ``RePoseDMPipeline`` without its estimator.)"""
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Generator, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
 from torch import nn
 
 from reposedm.errors import WeightsError
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.pipelines.abilities import PIDM
-from reposedm.pipelines.base import Capabilities, Image, Output, Step, drain, refuse_extras
+from reposedm.pipelines.base import Capabilities, Image, Output, Step, refuse_extras
 from reposedm.pipelines.conditions import (
     Conditions,
     Inputs,
@@ -25,10 +23,10 @@ from reposedm.pipelines.conditions import (
     inputs_of,
     with_alpha,
 )
+from reposedm.pipelines.networks import NetworkPipeline
 from reposedm.pipelines.reposedm import (
     check_networks,
     default_sampler,
-    refuse_options,
     separate_scales,
 )
 from reposedm.pipelines.run import (
@@ -38,15 +36,13 @@ from reposedm.pipelines.run import (
     chosen_preview,
     chosen_scale,
     chosen_steps,
-    move,
     run,
 )
 from reposedm.pipelines.sampling import Steering
-from reposedm.pipelines.weights import load_pipeline, push, save_pipeline
 from reposedm.pose import Pose
 
 
-class PIDMPipeline(DiffusionPipeline):
+class PIDMPipeline(NetworkPipeline):
     """A ``base.Method``; arguments as in ``RePoseDMPipeline``, with ``encoder``: ``PhotoEncoder``.
 
     Raises:
@@ -55,7 +51,6 @@ class PIDMPipeline(DiffusionPipeline):
 
     capabilities: Capabilities = PIDM
     _optional_components: ClassVar[list[str]] = []
-    model_cpu_offload_seq = "autoencoder->encoder->pose_encoder->unet"
 
     def __init__(
         self,
@@ -140,44 +135,14 @@ class PIDMPipeline(DiffusionPipeline):
             ),
             sampler=self.config.sampler if sampler is None else sampler,
             preview_every=chosen_preview(preview_every),
+            device=self.working_device,
         )
-        device = next(self.unet.parameters()).device
 
         def conditions() -> Conditions:
-            return self.encode(inputs_of(image, source_pose, target_pose, source_mask, device))
+            return self.encode(inputs_of(image, source_pose, target_pose, source_mask, plan.device))
 
         autoencoder = as_autoencoder(self.autoencoder)
         return run(autoencoder, self.unet, self.scheduler, plan, conditions)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Output:
-        """Run ``stream`` to its end; without previews."""
-        return drain(self.stream(*args, **{"preview_every": 0, **kwargs}))
-
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        """Move every network, as ``torch.nn.Module.to`` does; returns the pipeline."""
-        return move(self, *args, **kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write the folder that ``from_pretrained`` reads, with a SHA-256 of every file."""
-        refuse_options(kwargs)
-        save_pipeline(self, super().save_pretrained, save_directory)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
-    ) -> PIDMPipeline:
-        """Read a folder, strictly: see ``weights.load_pipeline``.
-
-        Raises:
-            WeightsError: anything absent, damaged, changed, unexpected or not finite.
-        """
-        refuse_options(kwargs)
-        components, settings = load_pipeline(cls, pretrained_model_name_or_path)
-        return cls(**components, **settings)
-
-    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
-        """Upload to the Hugging Face hub, private at first; see ``weights.push``."""
-        return push(self, repo_id, **kwargs)
 
 
 def encoded(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Conditions:

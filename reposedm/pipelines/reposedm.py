@@ -7,12 +7,10 @@ estimator, or with ``pose_guidance_scale=0``.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Generator, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,7 +18,7 @@ from reposedm.diffusion.interaction import InteractionField
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.pipelines.abilities import REPOSEDM
-from reposedm.pipelines.base import Capabilities, Image, Output, Step, drain, refuse_extras
+from reposedm.pipelines.base import Capabilities, Image, Output, Step, refuse_extras
 from reposedm.pipelines.conditions import (
     Conditions,
     Inputs,
@@ -30,6 +28,7 @@ from reposedm.pipelines.conditions import (
     inputs_of,
     with_alpha,
 )
+from reposedm.pipelines.networks import NetworkPipeline
 from reposedm.pipelines.run import (
     Plan,
     check_settings,
@@ -38,15 +37,13 @@ from reposedm.pipelines.run import (
     chosen_preview,
     chosen_scale,
     chosen_steps,
-    move,
     run,
 )
 from reposedm.pipelines.sampling import Steering, make_scheduler
-from reposedm.pipelines.weights import load_pipeline, push, save_pipeline
 from reposedm.pose import Pose
 
 
-class RePoseDMPipeline(DiffusionPipeline):
+class RePoseDMPipeline(NetworkPipeline):
     """A ``base.Method``: photo, its pose and a wanted pose to pictures.
 
     Args:
@@ -74,7 +71,6 @@ class RePoseDMPipeline(DiffusionPipeline):
 
     capabilities: Capabilities = REPOSEDM
     _optional_components: ClassVar[list[str]] = ["estimator"]
-    model_cpu_offload_seq = "estimator->autoencoder->alignment->pose_encoder->unet"
 
     def __init__(
         self,
@@ -194,18 +190,14 @@ class RePoseDMPipeline(DiffusionPipeline):
             steering=steering,
             sampler=self.config.sampler if sampler is None else sampler,
             preview_every=chosen_preview(preview_every),
+            device=self.working_device,
         )
-        device = next(self.unet.parameters()).device
 
         def conditions() -> Conditions:
-            return self.align(inputs_of(image, source_pose, target_pose, source_mask, device))
+            return self.align(inputs_of(image, source_pose, target_pose, source_mask, plan.device))
 
         autoencoder = as_autoencoder(self.autoencoder)
         return run(autoencoder, self.unet, self.scheduler, plan, conditions)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Output:
-        """Run ``stream`` to its end; without previews."""
-        return drain(self.stream(*args, **{"preview_every": 0, **kwargs}))
 
     def _steering(
         self,
@@ -229,7 +221,7 @@ class RePoseDMPipeline(DiffusionPipeline):
             field = InteractionField(as_autoencoder(self.autoencoder), self.estimator)
             size = (self.config.native_size[0], self.config.native_size[1])
             target = torch.from_numpy(estimator_heat(target_pose, size))[None]
-            target = target.to(next(self.unet.parameters()).device)
+            target = target.to(self.working_device)
         span = self.config.pose_guidance_range
         return Steering(
             scale=chosen_scale("the guidance", scale, self.config.guidance_scale),
@@ -240,32 +232,6 @@ class RePoseDMPipeline(DiffusionPipeline):
             strength=factor * self.config.pose_guidance_strength,
             span=(span[0], span[1]),
         )
-
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        """Move every network, as ``torch.nn.Module.to`` does; returns the pipeline."""
-        return move(self, *args, **kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write the folder that ``from_pretrained`` reads, with a SHA-256 of every file."""
-        refuse_options(kwargs)
-        save_pipeline(self, super().save_pretrained, save_directory)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
-    ) -> RePoseDMPipeline:
-        """Read a folder, strictly: see ``weights.load_pipeline``.
-
-        Raises:
-            WeightsError: anything absent, damaged, changed, unexpected or not finite.
-        """
-        refuse_options(kwargs)
-        components, settings = load_pipeline(cls, pretrained_model_name_or_path)
-        return cls(**components, **settings)
-
-    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
-        """Upload to the Hugging Face hub, private at first; see ``weights.push``."""
-        return push(self, repo_id, **kwargs)
 
 
 def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Conditions:
@@ -354,16 +320,3 @@ def check_networks(
         make_scheduler(sampler, scheduler, config.prediction, variance=config.learn_variance)
     except SettingsError as error:
         raise WeightsError(f"the scheduler does not fit: {error}") from error
-
-
-def refuse_options(options: dict[str, Any]) -> None:
-    """diffusers' options of loading and saving mean nothing here.
-
-    Raises:
-        SettingsError: names the first.
-    """
-    for name in options:
-        raise SettingsError(
-            f"{name} is not an option: weights are safetensors, read strictly and in float32; "
-            "use .to(device, dtype) afterwards"
-        )

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.autoencoder import FACTOR
@@ -34,6 +34,7 @@ class Plan:
         steering: guidance.
         sampler: one of ``SAMPLERS``.
         preview_every: steps between previews; 0: none.
+        device: where the networks work.
     """
 
     steps: int
@@ -41,6 +42,7 @@ class Plan:
     steering: Steering
     sampler: str
     preview_every: int
+    device: torch.device
 
 
 def run(
@@ -63,7 +65,7 @@ def run(
     own = make_scheduler(
         plan.sampler, scheduler, unet.config.prediction, variance=unet.config.learn_variance
     )
-    with _in_its_format(unet), torch.no_grad():
+    with _in_its_format(unet, plan.device), torch.no_grad():
         shown = conditions()
     yield Step(1, total, ALIGN)
     alpha = None if autoencoder.image_channels == 4 else shown.alpha
@@ -72,27 +74,16 @@ def run(
     moments = denoise(denoiser, own, steps=plan.steps, generators=plan.generators)
     latents = None
     for index in range(1, plan.steps + 1):
-        with _in_its_format(unet):
+        with _in_its_format(unet, plan.device):
             moment = next(moments)
             latents, estimate = moment
             wanted = plan.preview_every and index % plan.preview_every == 0 and index < plan.steps
             previews = pictures(autoencoder, estimate, alpha) if wanted else ()
         yield Step(index + 1, total, DENOISE, previews)
-    with _in_its_format(unet):
+    with _in_its_format(unet, plan.device):
         images = pictures(autoencoder, _finite(latents), alpha)
     yield Step(total, total, DECODE, images)
     return Output(images, notes)
-
-
-def move(pipeline: Any, *args: Any, **kwargs: Any) -> Any:
-    """Move every network of a pipeline, as ``torch.nn.Module.to`` does; returns the pipeline.
-
-    (``ModelMixin.to`` warns about each change of format.)
-    """
-    for component in pipeline.components.values():
-        if isinstance(component, nn.Module):
-            nn.Module.to(component, *args, **kwargs)
-    return pipeline
 
 
 def check_settings(
@@ -196,16 +187,16 @@ def _finite(latents: Tensor | None) -> Tensor:
     return latents
 
 
-def _in_its_format(network: Any) -> contextlib.AbstractContextManager[Any]:
+def _in_its_format(network: Any, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """Where a network's weights are not float32, numbers between layers follow them.
 
     Entered for each step and left before the stream yields: a mode that stayed on would be that of
     whoever consumes the stream.
     """
-    weight = next(network.parameters())
-    if weight.dtype == torch.float32:
+    dtype = next(network.parameters()).dtype
+    if dtype == torch.float32:
         return contextlib.nullcontext()
-    return torch.autocast(weight.device.type, weight.dtype)
+    return torch.autocast(device.type, dtype)
 
 
 def _is_int(value: Any) -> bool:

@@ -1,4 +1,7 @@
-"""Rows C-40 to C-54 and C-80 to C-84: stop, share, run out of memory, repeat exactly."""
+"""Rows C-40 to C-54 and C-80 to C-84: stop, share, run out of memory, repeat exactly.
+
+Long, because every row has its test and all share the slow and greedy methods made here.
+"""
 
 import gc
 import inspect
