@@ -14,6 +14,16 @@ sys.path.insert(0, str(HERE / "browser"))
 
 from chromium_harness import start_app  # noqa: E402
 
+HEAVY = ("diffusion", "models", "pipelines", "training")
+"""Folders whose tests load torch and networks: in make test, not in make fast."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in the heavy folders."""
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] in HEAVY:
+            item.add_marker(pytest.mark.heavy)
+
 
 @dataclass(frozen=True)
 class Served:
