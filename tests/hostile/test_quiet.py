@@ -57,7 +57,10 @@ sys.addaudithook(hook)
 LAYERS = {"reposedm.ui": "ui", "reposedm.models": "networks", "reposedm.diffusion": "networks"}
 LAYERS |= {
     f"reposedm.pipelines.{name}": "networks"
-    for name in ("baselines", "conditions", "output", "reposedm", "run", "sampling", "weights")
+    for name in (
+        "baselines", "conditions", "networks", "output", "reposedm", "run", "sampling", "turns",
+        "weights",
+    )
 }
 names = [
     found.name
