@@ -1,6 +1,6 @@
 """The denoiser: noisy latent and pose latent in, noise and variance out, the photo by attention.
 
-32x22   widths[0]   blocks, cross-attention to F_S^N                      -> skip -> ...
+32x22   widths[0]   blocks, cross-attention to F_S^N (or its sum)         -> skip -> ...
 16x11   widths[1]   blocks, self-attention, cross-attention to its 1/16   -> skip -> ...
  8x6    widths[2]   blocks, self-attention, cross-attention to its 1/32; middle; and up again
 """
@@ -69,22 +69,32 @@ class Block(nn.Module):
         context_width: int,
         head_width: int,
         attention: bool,
+        cross_attention: bool = True,
     ) -> None:
-        """Build; ``attention``: with self-attention."""
+        """Build; ``attention``: with self-attention; without ``cross_attention`` features add."""
         super().__init__()
         self.convolutions = ResidualBlock(width_in, width, embedding)
         self.self_attention = Attention(width, width, head_width) if attention else None
-        self.cross_attention = Attention(width, context_width, head_width)
+        self.cross_attention = self.sum = None
+        if cross_attention:
+            self.cross_attention = Attention(width, context_width, head_width)
+        else:
+            self.sum = zero(nn.Linear(context_width, width))
 
     def forward(self, x: Tensor, embedding: Tensor, context: Context, cell: float) -> Tensor:
         """(B, width_in, h, w) -> (B, width, h, w); ``cell``: side of a cell at this level."""
         x = self.convolutions(x, embedding)  # B,C,h,w
         shape = (x.shape[2], x.shape[3])
-        where = positions(shape, cell, x.device)  # N,P
         y = tokens(x)  # B,N,C
+        if self.self_attention is None and self.cross_attention is None:
+            return untokens(y + self.sum(context[0]), shape)
+        where = positions(shape, cell, x.device)  # N,P
         if self.self_attention is not None:
             y = self.self_attention(y, y, where, where)
-        y = self.cross_attention(y, context[0], where, context[1])
+        if self.cross_attention is not None:
+            y = self.cross_attention(y, context[0], where, context[1])
+        else:
+            y = y + self.sum(context[0])
         return untokens(y, shape)
 
 
@@ -98,11 +108,16 @@ class UNet(ModelMixin, ConfigMixin):
         latent_channels: c of y_t.
         pose_channels: of the pose latent, concatenated.
         extra_channels: of further latents, concatenated (the warped source's, say); 0: none.
+        kept_channels: so many of the extra ones, the first, are never dropped: what is known of the
+            picture itself, not of the photo or the pose.
         learn_variance: 2c channels come out, the second half is the variance's (Improved DDPM).
         prediction: what the first c channels mean; read by pipelines and training, not here.
         widths: channels of each level.
         blocks: a level, on the way down and on the way up; each has its skip.
         attention: self-attention at each level.
+        cross_attention: whether each level attends to its context. Where it does not, the context's
+            features are added cell by cell: F_S^N is aligned to the target, so what a cell needs is
+            in that cell, and the finest grid's attention costs more than all the rest.
         context_dims: channels of each level of context; the last serves all deeper levels.
         head_width: channels of an attention head; divides all widths.
 
@@ -117,11 +132,13 @@ class UNet(ModelMixin, ConfigMixin):
         latent_channels: int = 16,
         pose_channels: int = 16,
         extra_channels: int = 0,
+        kept_channels: int = 0,
         learn_variance: bool = True,
         prediction: Prediction = "epsilon",
         widths: Sequence[int] = (128, 192, 256),
         blocks: int = 2,
         attention: Sequence[bool] = (False, True, True),
+        cross_attention: Sequence[bool] = (True, True, True),
         context_dims: Sequence[int] = (128, 128, 128),
         head_width: int = 32,
     ) -> None:
@@ -130,9 +147,10 @@ class UNet(ModelMixin, ConfigMixin):
         check_int("latent_channels", latent_channels, 1, 128)
         check_int("pose_channels", pose_channels, 1, 256)
         check_int("extra_channels", extra_channels, 0, 512)
+        check_int("kept_channels", kept_channels, 0, extra_channels)
         check_flag("learn_variance", learn_variance)
         check_choice("prediction", prediction, PREDICTIONS)
-        _check_levels(widths, attention, context_dims, head_width)
+        _check_levels(widths, attention, cross_attention, context_dims, head_width)
         check_int("blocks", blocks, 1, 8)
 
         embedding = 2 * widths[0]
@@ -143,6 +161,7 @@ class UNet(ModelMixin, ConfigMixin):
             widths=widths,
             blocks=blocks,
             attention=attention,
+            cross_attention=cross_attention,
             context_dims=context_dims,
             embedding=embedding,
             head_width=head_width,
@@ -199,7 +218,8 @@ class UNet(ModelMixin, ConfigMixin):
             t: (B,) timesteps in [0, 1000], whole or not.
             pose_latent: (B, pose_channels, h, w).
             context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...], as configured.
-            extra: (B, extra_channels, h, w); null where pose *or* photo is dropped.
+            extra: (B, extra_channels, h, w); null where pose *or* photo is dropped, but for the
+                first ``kept_channels``.
             drop_pose: (B,) bool, where the pose is replaced by the learned null.
             drop_photo: (B,) bool, where the photo is.
 
@@ -247,8 +267,9 @@ class UNet(ModelMixin, ConfigMixin):
             wanted = f"needs {self.config.extra_channels}" if extra is None else "takes no"
             raise SettingsError(f"this U-Net {wanted} extra channels")
         if extra is not None:
-            extra = _null(extra, self.null_extra, drop_pose)
-            parts.append(_null(extra, self.null_extra, drop_photo))
+            kept = self.config.kept_channels
+            known, told, null = extra[:, :kept], extra[:, kept:], self.null_extra[kept:]
+            parts += [known, _null(_null(told, null, drop_pose), null, drop_photo)]
         return torch.cat(parts, 1)
 
     def _context(self, context: Sequence[Tensor], drop: Tensor | None) -> list[Context]:
@@ -280,6 +301,7 @@ def _ladder(
     widths: Sequence[int],
     blocks: int,
     attention: Sequence[bool],
+    cross_attention: Sequence[bool],
     context_dims: Sequence[int],
     embedding: int,
     head_width: int,
@@ -291,7 +313,7 @@ def _ladder(
         context_width = context_dims[min(level, len(context_dims) - 1)]
         return Block(
             width_in=width_in, width=width, embedding=embedding, context_width=context_width,
-            head_width=head_width, attention=attends,
+            head_width=head_width, attention=attends, cross_attention=cross_attention[level],
         )  # fmt: skip
 
     down, up = nn.ModuleList(), nn.ModuleList()
@@ -314,7 +336,11 @@ def _ladder(
 
 
 def _check_levels(
-    widths: Sequence[int], attention: Sequence[bool], context_dims: Sequence[int], head_width: int
+    widths: Sequence[int],
+    attention: Sequence[bool],
+    cross_attention: Sequence[bool],
+    context_dims: Sequence[int],
+    head_width: int,
 ) -> None:
     """Bounds of everything that is given once a level."""
     levels = len(check_sequence("widths", widths, 6))
@@ -322,8 +348,11 @@ def _check_levels(
     for width in widths:
         if check_int("a width", width, 8, 2048, step=8) % head_width:
             raise WeightsError(f"a width ({width}) must be a multiple of head_width ({head_width})")
-    for one in check_sequence("attention", attention, 6, levels):
-        check_flag("attention", one)
+    for name, flags in (("attention", attention), ("cross_attention", cross_attention)):
+        for one in check_sequence(name, flags, 6, levels):
+            check_flag(name, one)
+    if not all(cross_attention[len(context_dims) :]):
+        raise WeightsError("a level without a context of its own must attend: cross_attention")
     for width in check_sequence("context_dims", context_dims, levels):
         check_int("context_dims", width, 8, 2048)
 

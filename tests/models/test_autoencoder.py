@@ -48,7 +48,7 @@ def test_latents_are_normalised_with_the_statistics() -> None:
 def test_nothing_is_clipped() -> None:
     codec = Autoencoder.tiny()
     with torch.no_grad():
-        codec.decoder[-1].bias.fill_(5)
+        codec.unproject.bias.fill_(5)
     latents = torch.stack([torch.full((4, 2, 2), 50.0), torch.full((4, 2, 2), 100.0)])
     found = codec.decode(latents)
     assert found.mean() > 1
@@ -86,7 +86,7 @@ def test_impossible_statistics_are_refused(mean: torch.Tensor, std: torch.Tensor
     [
         {"image_channels": 1}, {"image_channels": 5}, {"latent_channels": 10**9},
         {"latent_channels": 0}, {"width": 10**9}, {"width": 8.5}, {"blocks": 10**9},
-        {"full_blocks": -1}, {"width": None},
+        {"fine_blocks": -1}, {"width": None},
     ],
 )  # fmt: skip
 def test_impossible_arguments_are_refused(changes: dict[str, object]) -> None:
@@ -125,7 +125,7 @@ def test_bf16_is_close_to_fp32() -> None:
 
 
 def test_it_learns_to_reconstruct() -> None:
-    codec = Autoencoder(width=16, blocks=1, full_blocks=0)
+    codec = Autoencoder(width=16, blocks=1, fine_width=16, fine_blocks=1)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
     picture = torch.stack([x, y, (3 * x * y).sin()])[None]
     optimizer = torch.optim.Adam(codec.parameters(), lr=3e-3)
@@ -201,3 +201,28 @@ def test_other_models_are_refused() -> None:
         as_autoencoder(AutoencoderKL(block_out_channels=(8,), norm_num_groups=4))
     ours = Autoencoder.tiny()
     assert as_autoencoder(ours) is ours
+
+
+def test_principal_components_alone_reconstruct() -> None:
+    """Pictures that lie in the span of the components come back exactly, before any training."""
+    codec = Autoencoder.tiny()
+    components = torch.linalg.qr(noise(1, 1, 192, 4)[0, 0])[0].T.reshape(4, 3, 8, 8)
+    mean = torch.tensor([0.1, -0.2, 0.3])
+    codec.set_principal_components(mean, components)
+    weights = noise(2, 4, 3, 2)
+    picture = torch.einsum("bkhw,kcyx->bchywx", weights, components).reshape(2, 3, 24, 16)
+    picture = picture + mean[:, None, None]
+    assert torch.allclose(codec.encode(picture), weights, atol=1e-5)
+    assert torch.allclose(codec(picture), picture, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mean", "components"),
+    [
+        (torch.zeros(3), torch.zeros(4, 3, 8, 8)), (torch.zeros(4), torch.zeros(4, 3, 8, 8)),
+        (torch.zeros(3), torch.zeros(3, 3, 8, 8)), (torch.zeros(3), torch.ones(4, 3, 8, 8)),
+    ],
+)  # fmt: skip
+def test_components_must_be_orthonormal(mean: torch.Tensor, components: torch.Tensor) -> None:
+    with pytest.raises(WeightsError, match="principal components"):
+        Autoencoder.tiny().set_principal_components(mean, components)

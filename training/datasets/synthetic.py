@@ -22,6 +22,8 @@ HELD_OUT: Final = 10_000_000
 """Seeds of the test split: no identity is in both."""
 STRIDE: Final = 4
 """Pixels of the picture per cell of a mapping that is found from stored maps."""
+KEPT: Final = 2 << 30
+"""Bytes of decoded pictures that a process keeps: decoding is most of the cost of a pair."""
 
 
 class RenderedPairs:
@@ -143,7 +145,7 @@ class SyntheticFolder:
 
     Args:
         root: the folder.
-        split: "train": all but the last tenth of the identities; "test": those.
+        split: "train": all but the last tenth of the identities; "test": those; "all".
         size: (H, W) of the samples; None: as rendered.
 
     Raises:
@@ -168,10 +170,13 @@ class SyntheticFolder:
             ) from error
         count = len(records)
         cut = count - max(1, count // 10) if count > 1 else count
-        self.records = records[:cut] if split == "train" else records[cut:]
+        parts = {"train": records[:cut], "test": records[cut:], "all": records}
+        self.records = parts[split]
         if not self.records:
             raise DataError(f"{root} has no identities for the split {split}")
         self.size = size or self.rendered
+        self._decoded: dict[tuple[int, int], dict[str, NDArray[np.uint8]]] = {}
+        self._room = KEPT
         self._pairs = [
             (record, first, second)
             for record in range(len(self.records))
@@ -199,11 +204,10 @@ class SyntheticFolder:
         number, first, second = self._pairs[index]
         record = self.records[number]
         source, target = (self._view(record, view) for view in (first, second))
-        inner = slice(STRIDE // 2, None, STRIDE)
         sides = []
         for view in (source, target):
-            _, places = decode(view["iuv"][inner, inner], self.boxes)
-            sides.append((view["seg"][inner, inner], places))
+            _, places = decode(view["iuv"], self.boxes)
+            sides.append((view["seg"], places))
         offsets, seen = mapping(*canonical_flow(sides[0], sides[1], STEP * STRIDE))
         name = f"synthetic-{record['id']:06d}"
         sample = Sample(
@@ -214,19 +218,39 @@ class SyntheticFolder:
         return resized(sample, self.size)
 
     def _view(self, record: dict[str, Any], number: int) -> dict[str, Any]:
+        """A picture of a person, decoded once per process while there is room in memory."""
+        key = (int(record["id"]), number)
+        if key not in self._decoded:
+            views = self._strip(record)
+            if self._room < sum(array.nbytes for view in views for array in view.values()):
+                self._decoded.clear()
+                self._room = KEPT
+            for place, view in enumerate(views):
+                self._decoded[int(record["id"]), place] = view
+                self._room -= sum(array.nbytes for array in view.values())
+        joints = np.array(record["views"][number]["kp"], np.float32)
+        state = joints[:, 2].astype(np.uint8)
         height, width = self.rendered
-        columns = slice(number * width, (number + 1) * width)
+        pose = Pose(joints[:, :2], np.ones(18, np.float32), state, (width, height))
+        return {**self._decoded[key], "pose": pose}
+
+    def _strip(self, record: dict[str, Any]) -> list[dict[str, NDArray[np.uint8]]]:
+        """All pictures of a person; labels and canonical maps thinned to a cell of ``STRIDE``."""
+        height, width = self.rendered
+        count = len(record["views"])
         base = self.root / record["file"]
-        view: dict[str, Any] = {}
+        inner = slice(STRIDE // 2, None, STRIDE)
+        views: list[dict[str, NDArray[np.uint8]]] = [{} for _ in range(count)]
         for key, suffix in (
             ("image", ".jpg"), ("alpha", "_alpha.png"), ("seg", "_seg.png"), ("iuv", "_iuv.png")
         ):  # fmt: skip
             with Image.open(f"{base}{suffix}") as picture:
                 pixels = np.asarray(picture)
-            if pixels.shape[0] != height or pixels.shape[1] < columns.stop:
-                raise DataError(f"{base}{suffix} is too small for {len(record['views'])} views")
-            view[key] = np.ascontiguousarray(pixels[:, columns])
-        joints = np.array(record["views"][number]["kp"], np.float32)
-        state = joints[:, 2].astype(np.uint8)
-        view["pose"] = Pose(joints[:, :2], np.ones(18, np.float32), state, (width, height))
-        return view
+            if pixels.shape[0] != height or pixels.shape[1] < count * width:
+                raise DataError(f"{base}{suffix} is too small for {count} views")
+            for number, view in enumerate(views):
+                own = pixels[:, number * width : (number + 1) * width]
+                view[key] = np.ascontiguousarray(
+                    own if key in ("image", "alpha") else own[inner, inner]
+                )
+        return views
