@@ -30,6 +30,7 @@ from reposedm.models.encoder import PhotoEncoder, Resolution
 from reposedm.models.layers import (
     Attention,
     FeedForward,
+    group_norm,
     neighbourhood_mask,
     positions,
     tokens,
@@ -82,6 +83,7 @@ class MapFormer(nn.Module):
         self.self_attention = Attention(features, features, head_width, start=False)
         self.cross_attention = Attention(features, features, head_width, start=False)
         self.feed_forward = FeedForward(features)
+        self.norm = nn.LayerNorm(features)  # Eq. 6 compares: lengths of features must not matter
 
     def forward(
         self, target: Tensor, source: Tensor, neighbourhood: int | None
@@ -105,7 +107,8 @@ class MapFormer(nn.Module):
         both = self.self_attention(both, both, where, where, mask)
         other = torch.cat(both.chunk(2)[::-1])  # 2B,N,D: source, target
         both = self.cross_attention(both, other, where, where, mask)
-        found_target, found_source = untokens(self.feed_forward(both), shape).chunk(2)
+        both = self.norm(self.feed_forward(both))  # 2B,N,D
+        found_target, found_source = untokens(both, shape).chunk(2)
         return found_target, found_source  # B,D,h,w each
 
 
@@ -121,6 +124,7 @@ class Aggregator(nn.Module):
         super().__init__()
         self.gain = gain
         self.mix = nn.Conv2d((2 * radius + 1) ** 2 + 2 * features + 2, width, 3, padding=1)
+        self.norm = group_norm(width)  # without it the activation died after 100 steps
         self.step = zero(nn.Conv2d(width, 3, 3, padding=1))
 
     def forward(
@@ -128,7 +132,7 @@ class Aggregator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """C (B, (2R+1)^2, h, w), F_T', F_S' (B, D, h, w), F -> dF (B, 2, h, w), logit."""
         x = torch.cat([volume, target, source, mapping / self.gain], 1)
-        x = F.silu(self.mix(x))  # B,width,h,w
+        x = F.silu(self.norm(self.mix(x)))  # B,width,h,w
         x = F.max_pool2d(x, 3, 1, 1)  # B,width,h,w
         x = self.step(x).float()  # B,3,h,w
         return x[:, :2] * self.gain, x[:, 2:]
