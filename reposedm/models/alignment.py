@@ -38,10 +38,12 @@ from reposedm.models.layers import (
     window_index,
     zero,
 )
-from reposedm.models.mapping import compose, identity, warp
+from reposedm.models.limb_prior import LimbPrior
+from reposedm.models.mapping import Limbs, compose, identity, warp
 from reposedm.models.pose_encoder import PoseEncoder
 
 EncoderInput = Literal["rgb+heat", "rgb", "autoencoder"]
+Initial = Literal["identity", "limbs", "learned"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,14 @@ class Alignment:
         mappings: F^1 .. F^N, (B, 2, h, w) each, offsets in cells.
         visibility: one a mapping, (B, 1, h, w) logits: is the target cell seen in the source?
         warped: W(I_S; F^N), (B, C, H, W) in the photo's range.
+        prior: F^0 and its visibility (logits), where they are learned (``LimbPrior``).
     """
 
     features: list[Tensor]
     mappings: list[Tensor]
     visibility: list[Tensor]
     warped: Tensor
+    prior: tuple[Tensor, Tensor] | None = None
 
     @property
     def mapping(self) -> Tensor:
@@ -178,7 +182,8 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
         levels: resolutions of F_S^N that come out.
         blocks: residual blocks of both encoders.
         shared: one MapFormer and aggregator for all iterations.
-        initial: F^0, "identity" (paper) or "limbs": the caller passes ``limb_mapping``.
+        initial: F^0: "identity" (paper); "limbs": the caller passes ``limb_mapping``; "learned":
+            the caller passes ``limbs_of``, which a ``LimbPrior`` blends.
         encoder_input: what Encoder sees: "rgb+heat": photo and the source pose's heat maps;
             "rgb": the photo; "autoencoder" (the paper to the letter): the frozen autoencoder.
         half_resolution: encode the photo at half its size (half of the encoder's time).
@@ -186,6 +191,8 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
         latent_channels: channels of the autoencoder, for encoder_input "autoencoder".
         joints: heat maps of a pose.
         gain: cells that an output of 1 of the zero-initialised last layer means.
+        prior_width: channels of the ``LimbPrior``.
+        prior_blocks: its residual blocks.
 
     Raises:
         WeightsError: an argument out of bounds.
@@ -205,13 +212,15 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
         levels: int = 3,
         blocks: int = 2,
         shared: bool = True,
-        initial: Literal["identity", "limbs"] = "identity",
+        initial: Initial = "identity",
         encoder_input: EncoderInput = "rgb+heat",
         half_resolution: bool = False,
         photo_channels: int = 3,
         latent_channels: int = 16,
         joints: int = 18,
         gain: float = 4.0,
+        prior_width: int = 96,
+        prior_blocks: int = 2,
     ) -> None:
         """Build; arguments above."""
         super().__init__()
@@ -226,7 +235,9 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             raise WeightsError(f"features ({features}) must be a multiple of head_width")
         check_int("width", width, 8, 2048)
         check_flag("shared", shared)
-        check_choice("initial", initial, ("identity", "limbs"))
+        check_choice("initial", initial, ("identity", "limbs", "learned"))
+        check_int("prior_width", prior_width, 8, 1024, step=8)
+        check_int("prior_blocks", prior_blocks, 0, 16)
         check_choice("encoder_input", encoder_input, ("rgb+heat", "rgb", "autoencoder"))
         check_flag("half_resolution", half_resolution)
         check_int("latent_channels", latent_channels, 1, 128)
@@ -243,6 +254,7 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             resolution=resolution,
         )
         self.pose_encoder = PoseEncoder("heat_maps", joints, features, features, blocks)
+        self.prior = LimbPrior(prior_width, prior_blocks, gain) if initial == "learned" else None
         copies = 1 if shared else iterations
         self.mapformers = nn.ModuleList(MapFormer(features, head_width) for _ in range(copies))
         self.aggregators = nn.ModuleList(
@@ -271,6 +283,7 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
         target_heat: Tensor,
         *,
         initial: Tensor | None = None,
+        limbs: Limbs | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         iterations: int | None = None,
     ) -> Alignment:
@@ -281,6 +294,7 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             source_heat: heat maps of the person's pose on the photo, (B, J, h, w), h = H / 8.
             target_heat: heat maps of the wanted pose, (B, J, h, w).
             initial: F^0, (B, 2, h, w); needed where the configuration says "limbs".
+            limbs: ``limbs_of`` both poses; needed where it says "learned".
             encode: the autoencoder's ``encode``, for encoder_input "autoencoder".
             iterations: N, other than configured; weights that are not shared cannot do more.
 
@@ -291,7 +305,8 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             SettingsError: an argument is missing, or means nothing to this configuration.
         """
         rounds = self._rounds(iterations)
-        mapping = self._initial(initial, target_heat)  # B,2,h,w
+        mapping, seen = self._initial(initial, limbs, target_heat)  # B,2,h,w; B,1,h,w or None
+        prior = None if seen is None else (mapping, seen)
         target = self.pose_encoder(target_heat)  # F_T: B,D,h,w
         mappings, visibility = [], []
         for n in range(rounds):
@@ -302,9 +317,9 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             )
             mapping = compose(mapping, step)  # Eq. 7: B,2,h,w
             mappings.append(mapping)
-            visibility.append(logit)  # B,1,h,w
+            visibility.append(logit if seen is None else seen + logit)  # B,1,h,w
         features = self._encode(photo, source_heat, mapping, encode)  # F_S^N: [B,D,h,w, ...]
-        return Alignment(features, mappings, visibility, warp(photo, mapping))
+        return Alignment(features, mappings, visibility, warp(photo, mapping), prior)
 
     def _match(self, n: int, target: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 5 and 6: the correlation volume, F_T' and F_S' of iteration n."""
@@ -331,18 +346,25 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
             raise SettingsError("this alignment sees through an autoencoder: pass its encode")
         return list(self.encoder(encode(seen), None, levels))
 
-    def _initial(self, initial: Tensor | None, target_heat: Tensor) -> Tensor:
-        """F^0, (B, 2, h, w) float32."""
+    def _initial(
+        self, initial: Tensor | None, limbs: Limbs | None, target_heat: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """F^0, (B, 2, h, w) float32, and the logit of its visibility where it is learned."""
         batch, _, h, w = target_heat.shape
+        if self.prior is not None:
+            if limbs is None:
+                raise SettingsError("this alignment starts from a learned mapping: pass limbs")
+            mapping, seen = self.prior(limbs)
+            return mapping, seen
         if initial is None:
             if self.config.initial == "limbs":
                 raise SettingsError("this alignment starts from the limb mapping: pass initial")
-            return identity(batch, (h, w), target_heat)
+            return identity(batch, (h, w), target_heat), None
         if tuple(initial.shape) != (batch, 2, h, w):
             raise SettingsError(
                 f"the initial mapping must be {(batch, 2, h, w)}, not {tuple(initial.shape)}"
             )
-        return initial.float()
+        return initial.float(), None
 
     def _rounds(self, iterations: int | None) -> int:
         rounds = self.config.iterations if iterations is None else iterations

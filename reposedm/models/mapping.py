@@ -7,7 +7,7 @@ Offsets, not positions: doing nothing is exactly zero, and nothing is then chang
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,9 @@ TRUNK_MEASURES: Final = (
     (2, 3, 3, 0.58), (5, 6, 6, 0.58), (3, 4, 4, 0.50), (6, 7, 7, 0.50), (1, 0, 0, 0.42),
 )  # fmt: skip
 """(from, to, to) and their distance in trunk heights, most reliable first."""
+
+FAR: Final = -1e4
+"""Logarithm of the weight of a bone that says nothing; any other is larger."""
 
 Padding = Literal["border", "zeros"]
 
@@ -159,6 +162,34 @@ def mapping_from_pixels(points: Tensor, size: tuple[int, int]) -> Tensor:
     return cells - centres((h, w), points.device)
 
 
+class Limbs(NamedTuple):
+    """What each bone says about each cell of the target; bones as in ``BONES``.
+
+    Attributes:
+        moved: where the cell would look if it went with that bone: offsets, (B, K, 2, h, w).
+        nearness: logarithm of the bone's weight, (B, K, h, w); ``FAR`` where it says nothing.
+        joints: both poses in trunk heights about the middle of their drawn joints, and which joints
+            are drawn, source first, (B, 108): x, y and drawn of 18 joints each.
+        fallback: offsets in cells where no bone counts, (B, 2, 1, 1).
+    """
+
+    moved: Tensor
+    nearness: Tensor
+    joints: Tensor
+    fallback: Tensor
+
+    def blended(self, change: Tensor | float = 0.0) -> Tensor:
+        """The bones' offsets, (B, 2, h, w), by their weights, whose logarithms may be changed."""
+        weights = (self.nearness + change).softmax(1)  # B,K,h,w
+        mapping = (weights[:, :, None] * self.moved).sum(1)  # B,2,h,w
+        known = (self.nearness > FAR).any(1, keepdim=True)
+        return torch.where(known, mapping, self.fallback)
+
+    def to(self, device: torch.device | str) -> Limbs:
+        """On another device."""
+        return Limbs(*(one.to(device) for one in self))
+
+
 @torch.no_grad()
 def limb_mapping(
     source_joints: Tensor,
@@ -188,6 +219,23 @@ def limb_mapping(
     Returns:
         float32 (B, 2, h, w), offsets in cells.
     """
+    found = limbs_of(
+        source_joints, target_joints, source_states, target_states, size=size, shape=shape
+    )
+    return found.blended().contiguous()
+
+
+@torch.no_grad()
+def limbs_of(
+    source_joints: Tensor,
+    target_joints: Tensor,
+    source_states: Tensor,
+    target_states: Tensor,
+    *,
+    size: tuple[int, int],
+    shape: tuple[int, int],
+) -> Limbs:
+    """The bones' offsets and weights that ``limb_mapping`` blends; arguments as there."""
     device = source_joints.device
     source, target = source_joints.float(), target_joints.float()  # B,J,2
     known = (source_states > 0) & (target_states > 0)  # B,J
@@ -222,10 +270,25 @@ def limb_mapping(
     moved = moved - across[..., None] * side_t[:, :, None]  # B,K,N,2
 
     nearness = -1.5 * distance / (0.12 * trunk_t[:, None, None])
-    nearness = nearness.masked_fill(~usable[..., None], -torch.inf)
-    blended = (nearness.softmax(1)[..., None] * moved.nan_to_num()).sum(1)  # B,N,2
-    blended = torch.where(usable.any(1)[:, None, None], blended, _mean_move(source, target, known))
-    return (blended / cell).transpose(1, 2).unflatten(2, shape).contiguous()
+    nearness = torch.where(usable[..., None], nearness.clamp_min(FAR / 2), FAR)
+    moved = torch.where(usable[..., None, None], moved / cell, 0.0)
+    fallback = _mean_move(source, target, known) / cell  # B,1,2
+    return Limbs(
+        moved.transpose(2, 3).unflatten(3, shape),
+        nearness.unflatten(2, shape),
+        torch.cat(
+            [_posture(source, source_states, trunk_s), _posture(target, target_states, trunk_t)], 1
+        ),
+        fallback.transpose(1, 2)[..., None],
+    )
+
+
+def _posture(joints: Tensor, states: Tensor, trunk: Tensor) -> Tensor:
+    """x, y in trunk heights about the middle of the drawn joints, and drawn: (B, 54)."""
+    drawn = (states > 0)[..., None].float()  # B,J,1
+    middle = (joints * drawn).sum(1, keepdim=True) / drawn.sum(1, keepdim=True).clamp_min(1)
+    relative = (joints - middle) / trunk[:, None, None] * drawn
+    return torch.cat([relative.clamp(-10, 10), drawn], 2).flatten(1)
 
 
 def _mean_move(source: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -284,4 +284,4 @@ def test_learns_a_constant_shift_of_two_cells() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert (found.mapping - wanted).norm(dim=1).mean() < 0.2
+    assert (found.mapping - wanted).norm(dim=1).mean() < 0.3  # of 2
