@@ -78,6 +78,7 @@ def mse_loss(
     *,
     prediction: str = "epsilon",
     shift: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Eq. 3: L_mse = || eps~ - eps_theta ||^2, the mean over a sample; and Eq. 17.
 
@@ -93,6 +94,8 @@ def mse_loss(
         level: of y_t.
         prediction: what the network predicts; the target is converted.
         shift: ``interaction.noise_shift(...)``, (B, c, h, w); never differentiated.
+        weight: in its sample's mean, not all 0: of each cell, (B, 1, h, w), or each number, too.
+            None: all the same.
 
     Returns:
         (B,) float32.
@@ -100,7 +103,11 @@ def mse_loss(
     target = target_of(clean, noise, level, prediction)
     if shift is not None:
         target = target + shift_of(shift.detach(), level, prediction)
-    return (output.float() - target.float()).square().mean((1, 2, 3))
+    error = (output.float() - target.float()).square()
+    if weight is None:
+        return error.mean((1, 2, 3))
+    weight = weight.expand_as(error)
+    return (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
 
 
 class Posterior(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +75,8 @@ class Block(nn.Module):
         super().__init__()
         self.convolutions = ResidualBlock(width_in, width, embedding)
         self.self_attention = Attention(width, width, head_width) if attention else None
-        self.cross_attention = self.sum = None
+        self.cross_attention: Any = None
+        self.sum: Any = None
         if cross_attention:
             self.cross_attention = Attention(width, context_width, head_width)
         else:
@@ -172,7 +173,8 @@ class UNet(ModelMixin, ConfigMixin):
         )
         self.null_pose = nn.Parameter(torch.zeros(pose_channels))
         self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
-        self.null_extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
+        extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
+        self.null_extra: Any = extra
 
     @classmethod
     def small(cls, **changes: object) -> UNet:

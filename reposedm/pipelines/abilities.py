@@ -10,6 +10,9 @@ ALIGN: Final = "align"
 DENOISE: Final = "denoise"
 DECODE: Final = "decode"
 
+TEXTURE: Final = "texture"
+"""The control of methods whose ``Output`` has a correspondence: the photo's own texture."""
+
 REPOSEDM: Final = Capabilities(
     name="reposedm",
     label="RePoseDM",
@@ -19,7 +22,7 @@ REPOSEDM: Final = Capabilities(
     ),
     native_size=(176, 256),
     stages=(ALIGN, DENOISE, DECODE),
-    controls=frozenset({"steps", "guidance_scale", "pose_guidance_scale"}),
+    controls=frozenset({"steps", "guidance_scale", "pose_guidance_scale", TEXTURE}),
     default_steps=20,
 )
 
@@ -33,4 +36,17 @@ PIDM: Final = Capabilities(
     stages=(ALIGN, DENOISE, DECODE),
     controls=frozenset({"steps", "guidance_scale"}),
     default_steps=20,
+)
+
+SWAP: Final = Capabilities(
+    name="swap",
+    label="Garment swap",
+    description=(
+        "Paints the region with a diffusion model that is told of the garment, warped to the "
+        "person's pose, and of the person around it."
+    ),
+    native_size=(176, 256),
+    stages=(ALIGN, DENOISE, DECODE),
+    controls=frozenset({"steps", "guidance_scale", "resample", TEXTURE}),
+    default_steps=10,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 Image = NDArray[np.uint8]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Capabilities:
         description: one sentence for a person who chooses.
         native_size: (width, height) the method works at, or None: any, the photo's own.
         stages: what ``Step.stage`` can be, in order.
-        controls: the keyword arguments of ``stream`` that change something.
+        controls: the keyword arguments of ``stream`` that change something; and "texture", where
+            ``Output.correspondence`` lets the job keep the photo's own texture.
         stochastic: whether the seed changes the picture.
         accepts_prompt: whether ``prompt=`` is understood.
         default_steps: what ``steps=None`` means.
@@ -65,16 +67,34 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Correspondence:
+    """Where each cell of the pictures looks in the photo, and whether the photo shows it at all.
+
+    Attributes:
+        mapping: float32 (2, h, w) offsets (x, y) in cells of its own grid, as in
+            ``models/mapping.py``: the cell with centre ``p`` shows what the photo has at
+            ``p + mapping(p)``, centres at +0.5.
+        visible: float32 (h, w) in [0, 1], the probability that the photo shows it.
+    """
+
+    mapping: NDArray[np.float32]
+    visible: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Output:
     """The pictures of one call.
 
     Attributes:
         images: uint8 (H, W, 4) RGBA each, straight alpha, the person alone; the method's frame.
         notes: sentences for the user, such as what memory forced the method to do.
+        correspondence: between the method's frame of the photo and all ``images``; None: the
+            method knows of none, or its pictures are the photo's own pixels already.
     """
 
     images: Sequence[Image]
     notes: Sequence[str] = field(default_factory=tuple)
+    correspondence: Correspondence | None = None
 
 
 class Method(Protocol):
@@ -116,14 +136,55 @@ class Method(Protocol):
         ...
 
 
-def drain(stream: Generator[Step, None, Output]) -> Output:
-    """Run a stream to its end: the ``__call__`` of every method."""
+class SwapMethod(Protocol):
+    """A way to put a person into another garment; see ``Method`` for what is the same."""
+
+    capabilities: Capabilities
+
+    def stream(
+        self,
+        image: Image,
+        pose: Pose,
+        garment_image: Image,
+        garment_pose: Pose,
+        *,
+        garment_mask: NDArray[np.float32],
+        region_mask: NDArray[np.float32],
+        region: str,
+        source_mask: NDArray[np.float32] | None = None,
+        garment_person: NDArray[np.float32] | None = None,
+        generators: Sequence[torch.Generator] | None = None,
+        **controls: Any,
+    ) -> Generator[Step, None, Output]:
+        """Yield a ``Step`` after each step of work; return the ``Output``.
+
+        Args:
+            image: uint8 (H, W, 3) RGB, the person; ``native_size`` if the method has one.
+            pose: the person's, in its pixels.
+            garment_image: uint8 (h, w, 3) RGB; ``native_size`` too.
+            garment_pose: of who wears the garment, or the garment's own landmarks.
+            garment_mask: float32 (h, w) in [0, 1], the garment there.
+            region_mask: float32 (H, W) in [0, 1], what may change.
+            region: one of ``garments.labels.REGIONS``.
+            source_mask: float32 (H, W), the person's alpha.
+            garment_person: float32 (h, w), the wearer's alpha; None: nobody is in the garment.
+            generators: CPU generators, one per picture wanted.
+            controls: those that ``capabilities.controls`` names.
+
+        Returns:
+            RGBA of the person's picture, opaque inside the mask.
+        """
+        ...
+
+
+def drain(stream: Generator[Step, None, Result]) -> Result:
+    """Run a stream to its end: the ``__call__`` of every method, and of a job."""
     while True:
         try:
             next(stream)
         except StopIteration as stop:
-            output: Output = stop.value
-            return output
+            result: Result = stop.value
+            return result
 
 
 def refuse_extras(capabilities: Capabilities, extras: dict[str, Any]) -> None:

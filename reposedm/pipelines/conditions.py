@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reposedm.diffusion.inpainting import Known
 from reposedm.diffusion.interaction import COCO_17
 from reposedm.errors import ImageError, PoseError
 from reposedm.models.autoencoder import FACTOR
-from reposedm.models.mapping import limb_mapping, warp
+from reposedm.models.mapping import Limbs, limbs_of, warp
 from reposedm.pipelines.base import Image
 from reposedm.pose import Pose, draw_map, heat_maps
 
@@ -43,6 +44,7 @@ class Inputs:
         target_map: ``map_picture`` of the wanted pose, (B, 3, H, W) in [-1, 1], or None if no
             network needs it.
         initial: ``initial_mapping``, (B, 2, h, w).
+        limbs: what it is blended from; needed by alignments that learn to blend.
     """
 
     photo: Tensor
@@ -51,6 +53,7 @@ class Inputs:
     target_heat: Tensor
     target_map: Tensor | None
     initial: Tensor
+    limbs: Limbs | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,18 @@ class Conditions:
         context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...].
         extra: further latents, (B, ce, h, w), or None.
         alpha: the person's silhouette in the wanted pose, (B, 1, H, W) in [0, 1], or None.
+        mapping: F^N, (B, 2, h, w), where one was found by looking at the photo; else None.
+        visible: with it, the probability that a cell is seen in the photo, (B, 1, h, w).
+        known: of the picture that is made, where it is only painted in part; None: nothing.
     """
 
     pose: Tensor
     context: Sequence[Tensor]
     extra: Tensor | None
     alpha: Tensor | None
+    mapping: Tensor | None = None
+    visible: Tensor | None = None
+    known: Known | None = None
 
 
 def grid_heat(pose: Pose, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -96,8 +105,8 @@ def to_tensor(picture: Image) -> Tensor:
     return torch.from_numpy(picture.astype(np.float32) / 127.5 - 1).permute(2, 0, 1).contiguous()
 
 
-def initial_mapping(source: Pose, target: Pose, size: tuple[int, int]) -> Tensor:
-    """The limb mapping from a pose to another on the latent's grid, (1, 2, H / 8, W / 8)."""
+def limbs_between(source: Pose, target: Pose, size: tuple[int, int]) -> Limbs:
+    """What the bones of two poses say about each cell of the latent's grid, B = 1."""
 
     def joints(pose: Pose) -> tuple[Tensor, Tensor]:
         points, state = np.array(pose.points), np.array(pose.state)
@@ -105,7 +114,7 @@ def initial_mapping(source: Pose, target: Pose, size: tuple[int, int]) -> Tensor
 
     source_points, source_state = joints(source)
     target_points, target_state = joints(target)
-    return limb_mapping(
+    return limbs_of(
         source_points,
         target_points,
         source_state,
@@ -113,6 +122,17 @@ def initial_mapping(source: Pose, target: Pose, size: tuple[int, int]) -> Tensor
         size=(size[1], size[0]),
         shape=(size[1] // FACTOR, size[0] // FACTOR),
     )
+
+
+def initial_mapping(source: Pose, target: Pose, size: tuple[int, int]) -> Tensor:
+    """The limb mapping from a pose to another on the latent's grid, (1, 2, H / 8, W / 8)."""
+    return limbs_between(source, target, size).blended()
+
+
+def start_of(alignment: Any, initial: Tensor, limbs: Limbs | None) -> dict[str, Any]:
+    """What an alignment is given to start from, as it is configured."""
+    kind = alignment.config.initial
+    return {"limbs": {"initial": initial}, "learned": {"limbs": limbs}}.get(kind, {})
 
 
 def inputs_of(
@@ -132,6 +152,7 @@ def inputs_of(
         device: where the tensors go.
     """
     size = (image.shape[1], image.shape[0])
+    limbs = limbs_between(source, target, size).to(device)
 
     def tensor(array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(array)[None].to(device)
@@ -142,7 +163,8 @@ def inputs_of(
         source_heat=tensor(grid_heat(source, size)),
         target_heat=tensor(grid_heat(target, size)),
         target_map=to_tensor(map_picture(target, size))[None].to(device),
-        initial=initial_mapping(source, target, size).to(device),
+        initial=limbs.blended(),
+        limbs=limbs,
     )
 
 

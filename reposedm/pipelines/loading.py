@@ -1,8 +1,8 @@
 """The one place that knows which methods exist, where their weights lie and how to get them.
 
-A new method is one entry of ``METHODS``. Nothing is loaded before ``load_method``; a method whose
-weights are absent or unfinished is *unavailable*, with a sentence that says what to do. There is no
-way to a network with random weights from here.
+A new method is one entry of ``METHODS``, or of ``SWAPS`` if it changes garments. Nothing is loaded
+before ``load_method``; a method whose weights are absent or unfinished is *unavailable*, with a
+sentence that says what to do. There is no way to a network with random weights from here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import importlib
 from typing import Any, NamedTuple, cast
 
 from reposedm.errors import SettingsError, WeightsError
-from reposedm.pipelines.abilities import PIDM, REPOSEDM
-from reposedm.pipelines.base import Capabilities, Method
+from reposedm.pipelines.abilities import PIDM, REPOSEDM, SWAP
+from reposedm.pipelines.base import Capabilities
 from reposedm.weights import WEIGHTS, file_problem, weights_root
 
 __all__ = [
     "METHODS",
+    "SWAPS",
     "Entry",
     "capabilities",
     "entry",
@@ -71,30 +72,48 @@ METHODS: dict[str, Entry] = {
         able=PIDM,
     ),
 }
-"""Every method by its name; the first is the default."""
+"""Every method of reposing by its name; the first is the default."""
+
+SWAPS: dict[str, Entry] = {
+    "warp": Entry("reposedm.pipelines.paste", "PasteWarp"),
+    "swap": Entry(
+        "reposedm.pipelines.swap",
+        "GarmentSwapPipeline",
+        (
+            *_files("encoder", "pose_encoder", "unet"),
+            *(f"../reposedm/{name}/{WEIGHTS}" for name in ("autoencoder", "alignment")),
+        ),
+        "python -m training.train --config swap",
+        host_gb=1.5,
+        able=SWAP,
+    ),
+}
+"""Every method of swapping garments, by a name that no method of reposing has."""
 
 
-def entry(name: str) -> Entry:
-    """The entry of a method.
+def entry(name: str, table: dict[str, Entry] | None = None) -> Entry:
+    """The entry of a method of ``METHODS``, or of another table.
 
     Raises:
         SettingsError: there is no such method.
     """
-    if not isinstance(name, str) or name not in METHODS:
-        raise SettingsError(f"there is no method {name!r:.60}: choose one of {', '.join(METHODS)}")
-    return METHODS[name]
+    known = METHODS if table is None else table
+    if not isinstance(name, str) or name not in known:
+        raise SettingsError(f"there is no method {name!r:.60}: choose one of {', '.join(known)}")
+    return known[name]
 
 
-def capabilities(name: str) -> Capabilities:
+def capabilities(name: str, table: dict[str, Entry] | None = None) -> Capabilities:
     """What a method can do; loads no weights and no library of networks.
 
     Raises:
         SettingsError: there is no such method.
     """
-    return entry(name).able or cast(Capabilities, _class(name).capabilities)
+    found = entry(name, table)
+    return found.able or cast(Capabilities, _class(found).capabilities)
 
 
-def unavailable(name: str) -> str:
+def unavailable(name: str, table: dict[str, Entry] | None = None) -> str:
     """Empty if the method can be used, else a sentence that says why not and what to do.
 
     Looks at files only; imports nothing.
@@ -102,7 +121,7 @@ def unavailable(name: str) -> str:
     Raises:
         SettingsError: there is no such method.
     """
-    found = entry(name)
+    found = entry(name, table)
     folder = weights_root() / name
     for file in found.files:
         problem = file_problem(folder / file)
@@ -111,22 +130,20 @@ def unavailable(name: str) -> str:
     return ""
 
 
-def load_method(name: str) -> Method:
-    """A method, ready to run on the CPU.
+def load_method(name: str, table: dict[str, Entry] | None = None) -> Any:
+    """A method (``base.Method``, or ``base.SwapMethod``), ready to run on the CPU.
 
     Raises:
         SettingsError: there is no such method.
         WeightsError: its weights are absent, unfinished or damaged.
     """
-    found = entry(name)
-    why_not = unavailable(name)
+    found = entry(name, table)
+    why_not = unavailable(name, table)
     if why_not:
         raise WeightsError(why_not)
-    kind = _class(name)
-    made = kind.from_pretrained(weights_root() / name) if found.files else kind()
-    return cast(Method, made)
+    kind = _class(found)
+    return kind.from_pretrained(weights_root() / name) if found.files else kind()
 
 
-def _class(name: str) -> Any:
-    found = entry(name)
+def _class(found: Entry) -> Any:
     return getattr(importlib.import_module(found.module), found.name)

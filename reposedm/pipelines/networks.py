@@ -74,6 +74,14 @@ class NetworkPipeline(DiffusionPipeline):
         components, settings = load_pipeline(cls, pretrained_model_name_or_path)
         return cls(**components, **settings)
 
+    def check_saved(self, folder: str | os.PathLike[str]) -> None:
+        """Read back, strictly, what ``save_pretrained`` wrote.
+
+        Raises:
+            WeightsError: see ``from_pretrained``.
+        """
+        type(self).from_pretrained(folder)
+
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
         """Upload to the Hugging Face hub, private at first; see ``weights.push``."""
         return push(self, repo_id, **kwargs)

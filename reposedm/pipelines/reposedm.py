@@ -26,6 +26,7 @@ from reposedm.pipelines.conditions import (
     conditions_of,
     estimator_heat,
     inputs_of,
+    start_of,
     with_alpha,
 )
 from reposedm.pipelines.networks import NetworkPipeline
@@ -245,15 +246,13 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
     """
     alignment = networks.alignment
     config = alignment.config
-    given = {}
-    if config.initial == "limbs":
-        given["initial"] = inputs.initial
+    given = start_of(alignment, inputs.initial, inputs.limbs)
     if config.encoder_input == "autoencoder":
         channels = autoencoder.image_channels
         given["encode"] = lambda seen: autoencoder.encode(with_alpha(seen, None, channels))
     photo = with_alpha(inputs.photo, inputs.mask, config.photo_channels)
     found = alignment(photo, inputs.source_heat, inputs.target_heat, **given)
-    return conditions_of(
+    conditions = conditions_of(
         unet,
         autoencoder,
         networks.pose_encoder,
@@ -261,6 +260,7 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         context=found.features,
         mapping=found.mapping,
     )
+    return dataclasses.replace(conditions, mapping=found.mapping, visible=found.visible)
 
 
 def separate_scales(
@@ -293,9 +293,25 @@ def default_sampler(unet: Any) -> str:
 
 
 def check_networks(
-    autoencoder: Any, pose_encoder: Any, unet: Any, scheduler: Any, sampler: str
+    autoencoder: Any,
+    pose_encoder: Any,
+    unet: Any,
+    scheduler: Any,
+    sampler: str,
+    *,
+    extra: Sequence[int] | None = None,
+    kept: int = 0,
 ) -> None:
     """Refuse networks that do not fit together.
+
+    Args:
+        autoencoder: with ``latent_channels``.
+        pose_encoder: a ``PoseEncoder``.
+        unet: the denoiser.
+        scheduler: of the training.
+        sampler: of ``sampling.SAMPLERS``.
+        extra: how many extra channels the U-Net may have; None: 0, or the autoencoder's.
+        kept: how many of them must never be dropped.
 
     Raises:
         WeightsError: names both numbers.
@@ -311,10 +327,11 @@ def check_networks(
             f"the U-Net takes a pose of {config.pose_channels} channels, the pose encoder gives "
             f"{pose_encoder.config.channels}"
         )
-    if config.extra_channels not in (0, latents):
+    able = (0, latents) if extra is None else tuple(extra)
+    if config.extra_channels not in able or config.kept_channels != kept:
         raise WeightsError(
-            f"the U-Net's extra channels are 0 or the latent's {latents}, not "
-            f"{config.extra_channels}"
+            f"the U-Net's extra channels are {' or '.join(map(str, able))} and keep {kept}, not "
+            f"{config.extra_channels} and {config.kept_channels}"
         )
     try:
         make_scheduler(sampler, scheduler, config.prediction, variance=config.learn_variance)

@@ -15,7 +15,7 @@ from torch import Tensor
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.autoencoder import FACTOR
 from reposedm.pipelines.abilities import ALIGN, DECODE, DENOISE
-from reposedm.pipelines.base import Output, Step
+from reposedm.pipelines.base import Correspondence, Output, Step
 from reposedm.pipelines.conditions import Conditions
 from reposedm.pipelines.output import OPAQUE_NOTE, pictures
 from reposedm.pipelines.sampling import SAMPLERS, Denoiser, Steering, denoise, make_scheduler
@@ -83,7 +83,7 @@ def run(
     with _in_its_format(unet, plan.device):
         images = pictures(autoencoder, _finite(latents), alpha)
     yield Step(total, total, DECODE, images)
-    return Output(images, notes)
+    return Output(images, notes, _correspondence(shown))
 
 
 def check_settings(
@@ -177,6 +177,14 @@ def chosen_preview(every: Any) -> int:
     if not (_is_int(every) and 0 <= every <= MAX_STEPS):
         raise SettingsError(f"preview_every is a whole number in 0..{MAX_STEPS}: {every!r:.40}")
     return int(every)
+
+
+def _correspondence(shown: Conditions) -> Correspondence | None:
+    """What the alignment found, for whoever wants the photo's own pixels; None: nothing usable."""
+    if shown.mapping is None or shown.visible is None:
+        return None
+    mapping, visible = shown.mapping[0].float().cpu(), shown.visible[0, 0].float().cpu()
+    return Correspondence(mapping.numpy(), visible.numpy())
 
 
 def _finite(latents: Tensor | None) -> Tensor:

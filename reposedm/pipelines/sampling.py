@@ -6,12 +6,14 @@
         Tweedie's estimate of y_0, and the interaction field's gradient there       Eq. 10-15
         guidance                                                                   Eq. 16
         the scheduler's step                                                       Eq. 2
+        what is known of the picture, put back at the next step's level            inpainting
 
 Latents stay in float32 whatever the networks are in.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ import torch
 from torch import Tensor
 
 from reposedm.diffusion.guidance import guided, guided_separately
+from reposedm.diffusion.inpainting import jumped_back, next_levels, with_known
 from reposedm.diffusion.interaction import (
     InteractionField,
     bounded_shift,
@@ -266,16 +269,26 @@ def denoise(
     else:
         scheduler.set_timesteps(steps)
     levels = run_levels(scheduler)
-    pose = denoiser.conditions.pose
+    pose, known = denoiser.conditions.pose, denoiser.conditions.known
     shape = (int(denoiser.unet.config.latent_channels), int(pose.shape[2]), int(pose.shape[3]))
-    latents = first_noise(shape, generators).to(pose.device)  # B,c,h,w
-    for index, t in enumerate(scheduler.timesteps):
+    noise = first_noise(shape, generators).to(pose.device)  # B,c,h,w
+    latents, again = noise, known.resample if known is not None else 0
+    for index, (t, after) in enumerate(zip(scheduler.timesteps, next_levels(levels), strict=True)):
         level, steer = levels[index].to(pose.device), denoiser.steering.steers(index, len(levels))
-        output, estimate = denoiser(latents, t, level, steer=steer)
-        if index == len(levels) - 1:
-            output = _without_noise(output, latents.shape[1])
-        with torch.no_grad():
-            latents = reverse_step(output, t, latents, scheduler, list(generators))
+        for left in range(again, -1, -1):
+            output, estimate = denoiser(latents, t, level, steer=steer)
+            if index == len(levels) - 1:
+                output = _without_noise(output, latents.shape[1])
+            # A step that is taken again must find the scheduler as it was.
+            own = copy.deepcopy(scheduler) if left else scheduler
+            with torch.no_grad():
+                latents = reverse_step(output, t, latents, own, list(generators))
+                if known is not None:
+                    latents = with_known(latents, known, after.to(pose.device), noise)
+                if known is not None and left:
+                    noise = first_noise(shape, generators).to(pose.device)
+                    latents = jumped_back(latents, after.to(pose.device), level, noise)
+                    latents = with_known(latents, known, level, noise)
         yield Moment(latents, estimate)
 
 

@@ -6,6 +6,7 @@ ones below and never looked up anywhere.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import tempfile
@@ -57,6 +58,30 @@ _MAX_TRAIN_STEPS: Final = 10_000
 def load_component(cls: type[Model], folder: str | os.PathLike[str]) -> Model:
     """One network from its folder, strictly: ``models.safe.load_safetensors_strict``."""
     return load_safetensors_strict(cls, folder)
+
+
+def network_class(name: str, folder: str | os.PathLike[str]) -> type[Any]:
+    """The class that a component's folder says it holds, of those that the component can have.
+
+    Raises:
+        WeightsError: the folder holds no such network.
+    """
+    found = read_json(Path(folder).expanduser() / CONFIG).get("_class_name")
+    for cls in NETWORKS[name]:
+        if cls.__name__ == found:
+            return cls
+    wanted = " or ".join(cls.__name__ for cls in NETWORKS[name])
+    raise WeightsError(f"{folder} holds {found!r:.60}, and {name} must be {wanted}")
+
+
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of a network's tensors, rounded to 16 bits: the same however they are stored."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} ".encode())
+        rounded = value.detach().cpu().half() if value.is_floating_point() else value.cpu()
+        digest.update(rounded.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_pipeline(

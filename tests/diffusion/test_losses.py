@@ -17,7 +17,14 @@ from reposedm.diffusion.losses import (
     reverse_step,
     vlb_loss,
 )
-from reposedm.diffusion.prediction import PREDICTIONS, flow_level, level_at, mixed, target_of
+from reposedm.diffusion.prediction import (
+    PREDICTIONS,
+    Level,
+    flow_level,
+    level_at,
+    mixed,
+    target_of,
+)
 
 PAPER = diffusers.DDPMScheduler(
     num_train_timesteps=1000, beta_start=1e-4, beta_end=2e-2, beta_schedule="linear"
@@ -235,3 +242,17 @@ def test_eq4_is_the_sum() -> None:
     mse, vlb = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 4.0])
     assert hybrid_loss(mse, vlb).tolist() == [1.5, 6.0]
     assert hybrid_loss(mse, vlb, 0.0).tolist() == [1.0, 2.0]
+
+
+def test_a_weight_chooses_cells_and_numbers_of_the_mean() -> None:
+    """With half of the cells wrong by 1, and a quarter of these numbers."""
+    clean, level = torch.zeros(1, 2, 2, 2), Level(torch.ones(1), torch.zeros(1))
+    said = clean.clone()
+    said[:, :, 0] = 1
+    said[:, 1, 0] = 3
+    given = (said, clean, clean, level)
+    cells = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+    assert mse_loss(*given, prediction="sample").item() == 2.5
+    assert mse_loss(*given, prediction="sample", weight=cells).item() == 5
+    numbers = cells * torch.tensor([1.0, 0.0])[:, None, None]
+    assert mse_loss(*given, prediction="sample", weight=numbers).item() == 1

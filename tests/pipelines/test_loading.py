@@ -12,7 +12,8 @@ def test_every_entry_is_a_method_of_that_name(name: str) -> None:
     able = loading.capabilities(name)
     assert isinstance(able, Capabilities) and able.name == name
     assert able.label and able.description and able.stages
-    assert able.controls <= {"steps", "guidance_scale", "pose_guidance_scale"} | {"prompt"}
+    known = {"steps", "guidance_scale", "pose_guidance_scale", "texture", "prompt"}
+    assert able.controls <= known
 
 
 def test_the_first_method_needs_no_weights() -> None:

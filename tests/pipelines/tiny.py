@@ -17,6 +17,7 @@ from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines.baselines import PIDMPipeline
 from reposedm.pipelines.reposedm import RePoseDMPipeline
+from reposedm.pipelines.swap import GarmentSwapPipeline
 from reposedm.pose import Pose
 from tests import drawn
 
@@ -42,6 +43,7 @@ def parts(
     learn_variance: bool = True,
     extra: bool = True,
     pose: str = "heat_maps",
+    swap: bool = False,
 ) -> dict[str, Any]:
     """The networks that all pipelines share, and the scheduler."""
     torch.manual_seed(3)
@@ -56,9 +58,10 @@ def parts(
         if pose == "heat_maps"
         else PoseEncoder(pose_representation="map_latent", in_channels=4, channels=4)
     )
-    unet = UNet.tiny(
-        extra_channels=4 if extra else 0, prediction=prediction, learn_variance=learn_variance
-    )
+    channels = {"extra_channels": 4 if extra else 0}
+    if swap:
+        channels = {"extra_channels": 9, "kept_channels": 5}
+    unet = UNet.tiny(**channels, prediction=prediction, learn_variance=learn_variance)
     return {
         "autoencoder": lively(Autoencoder.tiny(image_channels), 1),
         "pose_encoder": lively(encoder, 2),
@@ -98,6 +101,23 @@ def tiny_pidm(**options: Any) -> PIDMPipeline:
     torch.manual_seed(5)
     encoder = lively(PhotoEncoder.tiny(), 6)
     return PIDMPipeline(**shared, encoder=encoder, **({"native_size": SIZE, "steps": 4} | options))
+
+
+def tiny_swap(**options: Any) -> GarmentSwapPipeline:
+    names = ("image_channels", "prediction", "learn_variance")
+    shared = parts(swap=True, **{name: options.pop(name) for name in names if name in options})
+    torch.manual_seed(5)
+    channels = shared["autoencoder"].image_channels
+    encoder = PhotoEncoder(
+        photo_channels=channels, heat_channels=0, width=16, features=16, blocks=1, resolution="half"
+    )
+    alignment = RecurrentPoseAlignment.tiny(photo_channels=channels, initial="limbs")
+    return GarmentSwapPipeline(
+        **shared,
+        alignment=lively(alignment, 6, 0.05),
+        encoder=lively(encoder, 7),
+        **({"native_size": SIZE, "steps": 4} | options),
+    )
 
 
 def person() -> tuple[np.ndarray, Pose, Pose, np.ndarray]:

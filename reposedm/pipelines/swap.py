@@ -1,0 +1,294 @@
+"""Garment swap: the person of a photo in the garment of another picture.
+
+Recurrent alignment warps the garment to the person's own pose; a small latent diffusion model
+paints the region under a mask, told of the pasted garment and of the person around it; everything
+outside of the mask is the photo's. Autoencoder and alignment are those of RePoseDM: their weights
+are not stored again.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from reposedm.errors import SettingsError, WeightsError
+from reposedm.imaging.fill import fill_background
+from reposedm.models.autoencoder_adapters import as_autoencoder
+from reposedm.pipelines.abilities import SWAP
+from reposedm.pipelines.base import Capabilities, Correspondence, Image, Output, Step, refuse_extras
+from reposedm.pipelines.conditions import Conditions
+from reposedm.pipelines.garment import Fitted, check_swap, frozen, known_of, swap_inputs, told
+from reposedm.pipelines.networks import NetworkPipeline
+from reposedm.pipelines.reposedm import check_networks, default_sampler
+from reposedm.pipelines.run import (
+    Plan,
+    check_settings,
+    chosen_generators,
+    chosen_preview,
+    chosen_scale,
+    chosen_steps,
+    run,
+)
+from reposedm.pipelines.sampling import Steering
+from reposedm.pipelines.weights import fingerprint, load_component, load_pipeline, network_class
+from reposedm.pose import Pose
+
+SHARED: Final = ("autoencoder", "alignment")
+"""Networks that come from RePoseDM's own folder."""
+MAX_RESAMPLE: Final = 10
+
+
+class GarmentSwapPipeline(NetworkPipeline):
+    """Person and garment to pictures of the person in the garment.
+
+    Args:
+        autoencoder: ``Autoencoder``; RePoseDM's, frozen.
+        alignment: ``RecurrentPoseAlignment``; RePoseDM's, frozen.
+        encoder: ``PhotoEncoder`` of the fitted garment, without heat maps.
+        pose_encoder: ``PoseEncoder`` on heat maps.
+        unet: ``UNet`` with 2c + 1 extra channels, of which c + 1 are kept.
+        scheduler: the one of the training.
+        native_size: (width, height) in pixels that the weights work at.
+        sampler: one of ``sampling.SAMPLERS``; None: "ddim", or "euler" for a flow.
+        steps: default number of steps.
+        guidance_scale: default w_c; 1: none, half of the work.
+        autoencoder_fingerprint: of the autoencoder that the weights were trained with; "": this.
+
+    Raises:
+        WeightsError: settings or networks that do not fit each other.
+    """
+
+    capabilities: Capabilities = SWAP
+    _optional_components: ClassVar[list[str]] = list(SHARED)
+
+    def __init__(  # noqa: PLR0917
+        self,
+        autoencoder: nn.Module,
+        alignment: nn.Module,
+        encoder: nn.Module,
+        pose_encoder: nn.Module,
+        unet: nn.Module,
+        scheduler: Any,
+        *,
+        native_size: Sequence[int] = (176, 256),
+        sampler: str | None = None,
+        steps: int = 10,
+        guidance_scale: float = 1.0,
+        autoencoder_fingerprint: str = "",
+    ) -> None:
+        """Check, and keep references; arguments above."""
+        super().__init__()
+        sampler = sampler or default_sampler(unet)
+        size = check_settings(native_size, sampler, steps, {"guidance_scale": guidance_scale})
+        latents = as_autoencoder(autoencoder).latent_channels
+        check_networks(
+            autoencoder, pose_encoder, unet, scheduler, sampler,
+            extra=(2 * latents + 1,), kept=latents + 1,
+        )  # fmt: skip
+        if encoder.config.heat_channels or encoder.config.resolution == "latent":
+            raise WeightsError("the garment's encoder takes a picture and no heat maps")
+        own = fingerprint(autoencoder)
+        if autoencoder_fingerprint not in ("", own):
+            raise WeightsError(
+                "the weights of the garment swap belong to another autoencoder than the one that "
+                "is installed: get both from the same release, or train the swap again "
+                "(python -m training.train --config swap)"
+            )
+        self.register_modules(
+            autoencoder=autoencoder, alignment=alignment, encoder=encoder,
+            pose_encoder=pose_encoder, unet=unet, scheduler=scheduler,
+        )  # fmt: skip
+        self.register_to_config(
+            native_size=list(size), sampler=sampler, steps=steps, guidance_scale=guidance_scale,
+            autoencoder_fingerprint=own,
+        )  # fmt: skip
+
+    def stream(
+        self,
+        image: Image,
+        pose: Pose,
+        garment_image: Image,
+        garment_pose: Pose,
+        *,
+        garment_mask: NDArray[np.float32],
+        region_mask: NDArray[np.float32],
+        region: str = "garment",
+        source_mask: NDArray[np.float32] | None = None,
+        garment_person: NDArray[np.float32] | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        generators: Sequence[torch.Generator] | None = None,
+        resample: int = 0,
+        align: bool = True,
+        sampler: str | None = None,
+        preview_every: int = 5,
+        **extras: Any,
+    ) -> Generator[Step, None, Output]:
+        """Yield a ``Step`` after each step of work; arguments are checked before the first.
+
+        Args:
+            image: the person, uint8 (H, W, 3) of ``native_size``.
+            pose: on it.
+            garment_image: the garment, worn or alone, uint8 (H, W, 3).
+            garment_pose: on it; a garment alone has the joints that it shows.
+            garment_mask: float32 (H, W), the garment's alpha on its picture.
+            region_mask: float32 (H, W), what may change; above 0 counts.
+            region: its name, for messages.
+            source_mask: float32 (H, W), the person's alpha on ``image``; None: the region is
+                painted with whatever is behind the person.
+            garment_person: float32 (H, W), the alpha of the person on ``garment_image``; None:
+                nobody wears it.
+            steps: denoising steps.
+            guidance_scale: w_c of Eq. 16, of the garment; 1: none.
+            generators: CPU generators, one a picture.
+            resample: how often each step is taken again (RePaint); 0: never.
+            align: False: the limb mapping in the place of recurrent alignment.
+            sampler: another one than configured.
+            preview_every: steps between previews; 0: none.
+            extras: refused.
+
+        Returns:
+            Pictures RGBA: the photo's own pixels, new ones inside the mask, opaque there and
+            transparent elsewhere; and the garment's correspondence, visible where it shows.
+
+        Raises:
+            SettingsError: an argument that means nothing here, or is out of range.
+            ImageError: a picture or mask of another size, or an empty mask.
+            PoseError: a pose for another size.
+        """
+        refuse_extras(SWAP, extras)
+        size = (self.config.native_size[0], self.config.native_size[1])
+        masks = {
+            f"the mask of the {region}": region_mask,
+            f"the mask of the {region} on the garment's picture": garment_mask,
+            "the person's mask": source_mask,
+            "the mask of the garment's wearer": garment_person,
+        }
+        check_swap(image, pose, garment_image, garment_pose, masks, size=size)
+        plan = Plan(
+            steps=chosen_steps(steps, self.config.steps),
+            generators=chosen_generators(generators),
+            steering=Steering(
+                scale=chosen_scale("the guidance", guidance_scale, self.config.guidance_scale)
+            ),
+            sampler=self.config.sampler if sampler is None else sampler,
+            preview_every=chosen_preview(preview_every),
+            device=self.working_device,
+        )
+        again = _chosen_resample(resample)
+        autoencoder, warps = as_autoencoder(self.autoencoder), []
+
+        def conditions() -> Conditions:
+            inputs = swap_inputs(
+                image, pose, garment_image, garment_pose, mask=region_mask,
+                garment_mask=garment_mask, source_mask=source_mask,
+                garment_person=garment_person, device=plan.device,
+            )  # fmt: skip
+            given, warped = frozen(self.alignment, autoencoder, inputs, align=align)
+            warps.append(warped)
+            known = known_of(autoencoder, inputs, given, again)
+            shown = told(self, inputs.heat, given)
+            return Conditions(shown.pose, shown.context, shown.extra, None, known=known)
+
+        inner = run(autoencoder, self.unet, self.scheduler, plan, conditions)
+        backdrop = image if source_mask is None else fill_background(image, source_mask)
+        cut_out = source_mask is not None
+        mask = region_mask > 0
+        return _finished(inner, image, backdrop, mask=mask, warps=warps, cut_out=cut_out)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Write the swap's own networks in 16 bits; the shared ones are named by a fingerprint."""
+        present = dict(self.networks)
+        stored = {
+            name: None if name in SHARED else copy.deepcopy(network).half()
+            for name, network in present.items()
+        }
+        self.register_modules(**stored)
+        try:
+            super().save_pretrained(save_directory, **kwargs)
+        finally:
+            self.register_modules(**present)
+
+    def check_saved(self, folder: str | os.PathLike[str]) -> None:
+        """Read back the swap's own networks: the shared ones are not in the folder."""
+        load_pipeline(type(self), folder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        shared: str | os.PathLike[str] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Read a folder and the shared networks of another one, strictly.
+
+        Args:
+            pretrained_model_name_or_path: the swap's folder.
+            shared: the folder with ``autoencoder`` and ``alignment``; None: ``reposedm`` beside it.
+            kwargs: refused.
+
+        Raises:
+            WeightsError: anything absent, damaged, changed, unexpected or not finite, or another
+                autoencoder than the one of the training.
+        """
+        for name in kwargs:
+            raise SettingsError(f"{name} is not an option of the garment swap's weights")
+        folder = Path(pretrained_model_name_or_path).expanduser()
+        components, settings = load_pipeline(cls, folder)
+        beside = folder.parent / "reposedm" if shared is None else Path(shared).expanduser()
+        for name in SHARED:
+            components[name] = load_component(network_class(name, beside / name), beside / name)
+        return cls(**components, **settings)
+
+
+def _finished(
+    inner: Generator[Step, None, Output],
+    image: Image,
+    backdrop: Image,
+    *,
+    mask: NDArray[np.bool_],
+    warps: list[Fitted],
+    cut_out: bool,
+) -> Generator[Step, None, Output]:
+    """The stream with every picture put into the photo; the painted person over its background."""
+
+    def put(layer: Image) -> Image:
+        alpha = layer[..., 3:].astype(np.float32) / 255 if cut_out else np.float32(1)
+        mixed = layer[..., :3] * alpha + backdrop * (1 - alpha)
+        color = np.where(mask[..., None], np.rint(mixed).astype(np.uint8), image)
+        return np.dstack((color, np.where(mask, 255, 0).astype(np.uint8)))
+
+    while True:
+        try:
+            step = next(inner)
+        except StopIteration as stop:
+            output: Output = stop.value
+            break
+        yield Step(step.index, step.total, step.stage, [put(one) for one in step.previews])
+    images = [put(one) for one in output.images]
+    return Output(images, correspondence=_correspondence(warps[0]))
+
+
+def _correspondence(found: Fitted) -> Correspondence:
+    """Where the person's cells look in the garment's picture, and how far it shows them."""
+    alpha = (found.picture[:, 3:] + 1) / 2
+    share = F.adaptive_avg_pool2d(alpha, found.mapping.shape[2:])[0, 0]
+    return Correspondence(found.mapping[0].float().cpu().numpy(), share.float().cpu().numpy())
+
+
+def _chosen_resample(resample: Any) -> int:
+    if isinstance(resample, bool) or not isinstance(resample, int):
+        raise SettingsError(f"resample is a whole number: not {resample!r:.40}")
+    if not 0 <= resample <= MAX_RESAMPLE:
+        raise SettingsError(f"resample is a whole number in 0..{MAX_RESAMPLE}: not {resample}")
+    return resample
