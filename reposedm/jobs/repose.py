@@ -19,13 +19,14 @@ import reposedm
 from reposedm.errors import ImageError, PoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
 from reposedm.imaging.fill import fill_background
-from reposedm.jobs.detect import is_guessed, mask_of
+from reposedm.imaging.texture import EYES_AND_NOSE, NECK, textured
+from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.settings import SEEDS, ReposeSettings
-from reposedm.pipelines.base import Capabilities, Method, Output, Step
-from reposedm.pose import Pose, hide_outside, preset, retarget, to_editor
+from reposedm.pipelines.base import Capabilities, Correspondence, Method, Output, Step
+from reposedm.pose import JointState, Pose, hide_outside, preset, retarget, to_editor
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,8 @@ Image = NDArray[np.uint8]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
+PHOTO_KEY: Final = 16
+"""Characters of ``photo_key`` that are stored with a result: whether a photo is the same."""
 GUESSED: Final = (
     "No person's outline could be seen under the skeleton, so it was guessed from the joints: "
     "expect rough edges."
@@ -47,14 +50,15 @@ class ReposeResult:
 
     Attributes:
         images: uint8 each: (H, W, 3) RGB, or (H, W, 4) RGBA for a transparent background; the
-            photo's size if pasted back, else the frame's.
+            photo's size if pasted back, else the frame's of their own resolution.
         seeds: of each image.
         settings: everything that made them, for the PNG; JSON types only, and the same for the
             same job, so that the file's bytes are.
         notes: sentences for the user.
         seconds: what the job took, waiting for its turn not counted.
         peak_memory_mb: the most memory held: the accelerator's, or the process's.
-        frame: the part of the photo that the method saw.
+        frame: the part of the photo that the method saw, at the resolution of pictures that are
+            not pasted back: the method's, or the photo's if its texture was kept.
     """
 
     images: list[Image]
@@ -156,6 +160,8 @@ class _Job:
     frame: Frame = field(init=False)
     memory: PeakMemory = field(init=False)
     behind: Image | None = field(init=False, default=None)
+    correspondence: Correspondence | None = field(init=False, default=None)
+    shown: Frame = field(init=False)
 
     def work(self) -> Generator[Step, None, ReposeResult]:
         """The whole job; runs while the accelerator is held."""
@@ -178,6 +184,7 @@ class _Job:
             native_size=method.capabilities.native_size,
         )
         yield Step(2, 2, PREPARING)
+        self.shown = self.frame
         layers, said = yield from self._layers(method, device)
         images = yield from self._composed(layers)
         return ReposeResult(
@@ -187,7 +194,7 @@ class _Job:
             notes=(*notes, *placed, *said),
             seconds=time.perf_counter() - start,
             peak_memory_mb=self.memory.megabytes,
-            frame=self.frame,
+            frame=self.shown,
         )
 
     def _layers(
@@ -215,6 +222,7 @@ class _Job:
             )
             output = yield from _watched(stream, self.memory)
             said.extend(note for note in output.notes if note not in said)
+            self.correspondence = output.correspondence
             return output.images
 
         layers, rungs = yield from with_less_memory(
@@ -233,13 +241,34 @@ class _Job:
 
     def _finished(self, layer: Image) -> Image:
         background, on_photo = self.settings.background, self.settings.paste_back
+        layer, frame = self._textured(layer)
+        self.shown = frame
         if background == "photo":
             empty = self._without_person()
             if on_photo:
-                return paste_back(self.image, empty, self.frame, layer, self.mask)
-            return over(self.frame.crop(empty), layer)
-        alone = cut_out(self.frame, layer, on_photo=on_photo)
+                return paste_back(self.image, empty, frame, layer, self.mask)
+            return over(frame.crop(empty), layer)
+        alone = cut_out(frame, layer, on_photo=on_photo)
         return alone if background == "transparent" else on_plain(alone, self.settings.rgb)
+
+    def _textured(self, layer: Image) -> tuple[Image, Frame]:
+        """A layer with the photo's own texture where the method found it, and its frame."""
+        found = self.correspondence
+        if found is None or not self.settings.texture:
+            return layer, self.frame
+        poses = (self.source_pose, self.target_pose)
+        seen = all(
+            (pose.state[[NECK, *EYES_AND_NOSE]] == JointState.VISIBLE).all() for pose in poses
+        )
+        return textured(
+            self.image,
+            self.mask,
+            self.frame,
+            layer,
+            found.mapping,
+            found.visible,
+            faces=(self.source_pose.points, self.target_pose.points) if seen else None,
+        )
 
     def _without_person(self) -> Image:
         """The photo without its person; filled once for all pictures."""
@@ -258,6 +287,7 @@ class _Job:
             "device": device.name,
             "dtype": device.dtype,
             "size": list(self.source_pose.size),
+            "photo": photo_key(self.image)[:PHOTO_KEY],
             "source_pose": to_editor([source]),
             "pose": to_editor([target]),
         }

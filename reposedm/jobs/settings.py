@@ -29,6 +29,7 @@ LABELS: Final = {
     "pose_guidance_scale": "the pose guidance",
     "seed": "the seed",
     "count": "the number of pictures",
+    "resample": "the number of times that a step is taken again",
 }
 
 
@@ -50,6 +51,9 @@ class ReposeSettings:
         color: "#rrggbb" of the plain background.
         retarget: give a pose that comes from a file, another photo or a preset the body's own
             bone lengths and place (C-34); for callers that fetch such a pose: ``fit_pose``.
+        texture: keep the photo's own texture, at its resolution, where the method says which part
+            of the photo each of its pixels shows; then pictures that are not pasted back have the
+            photo's resolution too.
 
     Raises:
         SettingsError: a value that is not possible.
@@ -65,6 +69,7 @@ class ReposeSettings:
     background: Background = "photo"
     color: str = "#ffffff"
     retarget: bool = True
+    texture: bool = True
 
     def __post_init__(self) -> None:
         """Check every value, and give each its one type."""
@@ -74,17 +79,17 @@ class ReposeSettings:
         if seed is not None and not isinstance(seed, bool) and seed == -1:
             seed = None
         checked: dict[str, Any] = {
-            "steps": _integer("steps", self.steps, 1, MAX_STEPS),
-            "guidance_scale": _number("guidance_scale", self.guidance_scale),
-            "pose_guidance_scale": _number("pose_guidance_scale", self.pose_guidance_scale),
-            "seed": _integer("seed", seed, 0, SEEDS - 1),
-            "count": _integer("count", self.count, 1, MAX_COUNT),
+            "steps": whole_number("steps", self.steps, 1, MAX_STEPS),
+            "guidance_scale": scale_number("guidance_scale", self.guidance_scale),
+            "pose_guidance_scale": scale_number("pose_guidance_scale", self.pose_guidance_scale),
+            "seed": whole_number("seed", seed, 0, SEEDS - 1),
+            "count": whole_number("count", self.count, 1, MAX_COUNT),
         }
         if checked["count"] is None:
             raise SettingsError(f"{LABELS['count']} must be a whole number from 1 to {MAX_COUNT}")
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for name in ("paste_back", "retarget"):
+        for name in ("paste_back", "retarget", "texture"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} must be true or false")
         if self.background not in BACKGROUNDS:
@@ -121,6 +126,11 @@ class ReposeSettings:
                     f"{LABELS[name].capitalize()} means nothing to the method {method.label}: "
                     "leave it out"
                 )
+        if not self.texture and "texture" not in method.controls:
+            raise SettingsError(
+                f"The photo's texture cannot be switched off for the method {method.label}: leave "
+                "it out"
+            )
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any]) -> tuple[ReposeSettings, tuple[str, ...]]:
@@ -149,7 +159,7 @@ class ReposeSettings:
         return settings, tuple(notes)
 
 
-def _integer(name: str, value: Any, least: int, most: int) -> int | None:
+def whole_number(name: str, value: Any, least: int, most: int) -> int | None:
     """A whole number; 20.0, which sliders and JSON send for 20, is one."""
     if value is None:
         return None
@@ -161,7 +171,8 @@ def _integer(name: str, value: Any, least: int, most: int) -> int | None:
     return int(value)
 
 
-def _number(name: str, value: Any) -> float | None:
+def scale_number(name: str, value: Any) -> float | None:
+    """A guidance scale, 0 .. 30."""
     if value is None:
         return None
     good = isinstance(value, Real) and not isinstance(value, bool)

@@ -132,6 +132,7 @@ def test_smooth_fill_stays_between_the_known_values() -> None:
     assert middle[4] < 40 and middle[27] > 60
 
 
+@pytest.mark.heavy
 def test_a_large_photo_is_filled_in_a_smaller_copy_and_else_untouched() -> None:
     height, width = 2200, 1700
     ramp = np.linspace(60, 200, width)[None, :, None]

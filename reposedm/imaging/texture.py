@@ -1,0 +1,316 @@
+"""The photo's own texture in a generated picture: pixels through the flow, at the photo's size.
+
+A network works at 256 x 176 or the like; what the photo showed at four times that comes back here.
+The photo is looked at through the mapping that the network aligned it with, after a correction that
+makes it match the generated picture. Where the two agree, the photo's pixels are taken; where only
+their details can be trusted, these, over the light and colours of the generated picture; and where
+the photo shows nothing, or something else, the generated picture stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reposedm.imaging.frame import Frame
+from reposedm.imaging.matching import (
+    BORDER,
+    Array,
+    Field,
+    blurred,
+    made_rigid,
+    ramp,
+    refined,
+    seen_through,
+    smooth_field,
+    stretches,
+)
+from reposedm.imaging.smooth import smooth_fill
+
+Image = NDArray[np.uint8]
+
+_ROWS: Final = 256
+"""The height that lengths below are meant at, in pixels."""
+_STRIP: Final = 192
+"""Rows of the photo that are in work at a time: memory does not grow with the photo."""
+_ALIKE_FINE: Final = (0.8, 0.97)
+"""Correlation of the coarser details from which, and fully at which, the finest are taken."""
+_ALIKE: Final = (0.85, 0.98)
+"""The same for the coarser details themselves."""
+_APART: Final = (14.0, 40.0)
+"""Mean colours this far apart, in levels: not the same thing, from the second on."""
+_SAME_LIGHT: Final = (3.0, 12.0)
+_SEEN: Final = (0.35, 0.75)
+_RIGID: Final = 2.0
+"""A face whose offsets are this near to those of one piece is moved as one, pixels."""
+_TURNED: Final = 0.25
+"""Faces that differ more in where the nose is between the eyes are turned another way."""
+EYES_AND_NOSE: Final = (0, 14, 15)
+NECK: Final = 1
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """What the photo gives, on the generated picture's grid.
+
+    Attributes:
+        field: where each pixel looks.
+        base: (h, w, 3), the generated picture with the photo's coarser bands where trusted.
+        low: (h, w, 3), what of the photo is in those bands.
+        share: (h, w) in [0, 1], of the photo's finest band.
+        edge: (h, w) in [0, 1], how well both silhouettes agree.
+        scale: photo pixels in a pixel of the layer, typically.
+    """
+
+    field: Field
+    base: Array
+    low: Array
+    share: Array
+    edge: Array
+    scale: float
+
+
+def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
+    photo: Image,
+    source_mask: NDArray[Any],
+    frame: Frame,
+    rgba: Image,
+    mapping: NDArray[np.float32],
+    visible: NDArray[np.float32],
+    *,
+    faces: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+) -> tuple[Image, Frame]:
+    """A generated layer at the photo's resolution, with the photo's own pixels where they fit.
+
+    With a mapping of zeros, everything visible and the photo's own frame as generated picture, it
+    is the photo inside the mask; where nothing is visible, it is the generated picture.
+
+    Args:
+        photo: uint8 (H, W, 3).
+        source_mask: (H, W) in [0, 1], the person on it; nothing outside is ever used.
+        frame: where ``rgba`` lies on the photo.
+        rgba: uint8 (h, w, 4), straight alpha, the new person alone, of the frame's size.
+        mapping: float32 (2, h', w') offsets (x, y) in cells of its own grid: where each cell of the
+            frame's picture looks in the frame of the photo.
+        visible: float32 (h', w') in [0, 1].
+        faces: joints (18, 2) in photo pixels of the photo's and of the wanted pose, if the face is
+            seen in both: it moves as one piece, if its part of the mapping nearly does.
+
+    Returns:
+        uint8 (h2, w2, 4) straight alpha, and its frame: the same box in whole photo pixels; or
+        both as they came, if the photo has no more pixels there than ``rgba``.
+
+    Raises:
+        ValueError: arrays that do not fit each other, or are not finite.
+    """
+    _check(photo, source_mask, frame, rgba, mapping, visible)
+    left, top, right, bottom = frame.box
+    fine = Frame(frame.box, (right - left, bottom - top), frame.photo_size)
+    if fine.size[0] <= frame.size[0] or not rgba[..., 3].any():
+        return rgba, frame
+    # Nothing of the surroundings: they would shine through at the edges.
+    mask = np.clip(np.asarray(source_mask, np.float32), 0, 1)
+    window, inside = fine.crop(photo), np.rint(fine.crop_mask(mask) * 255).astype(np.uint8)
+    small = _premultiplied(window, inside, frame.size)
+    generated = rgba.astype(np.float32)
+    generated[..., :3] *= generated[..., 3:] / 255
+    generated[..., 3] /= 255
+    field = refined(smooth_field(mapping, visible, frame.size), generated, small)
+    seen = cv2.resize(visible, frame.size, interpolation=cv2.INTER_LINEAR)
+    face = None if faces is None else _face_window(faces, frame)
+    if face is not None:
+        solid = seen * _detailed(generated)
+        field, fits = made_rigid(field, solid, face, _RIGID * rgba.shape[0] / _ROWS)
+        face = face if fits else None
+    trust = _trusted(generated, seen_through(small, field), field, seen, face)
+    if trust is None:
+        return frame_resized(rgba, fine), fine
+    return _at_full_size(window, inside, generated[..., 3], trust), fine
+
+
+def frame_resized(rgba: Image, fine: Frame) -> Image:
+    """A layer at another size, without a fringe."""
+    return Frame((0, 0, *fine.size), (rgba.shape[1], rgba.shape[0]), fine.size).place(rgba)
+
+
+def _trusted(
+    generated: Array, seen: Array, field: Field, visible: Array, face: Array | None
+) -> _Trust | None:
+    """Where, and in which bands, the photo is to be believed; None: nowhere."""
+    unit = generated.shape[0] / _ROWS
+    shape, mask = generated[..., 3], seen[..., 3]
+    valid = ramp(mask, 0.5, 0.9) * ramp(shape, 0.5, 0.9)
+    colors, own = _straight(generated), _straight(seen)
+    known = valid > 0.5
+    if not known.any():
+        return None
+
+    def mean(values: Array, sigma: float) -> Array:
+        weight = valid[..., None] if values.ndim == 3 else valid
+        total = blurred(valid, sigma) + np.float32(1e-4)
+        found: Array = blurred(values * weight, sigma)
+        return found / (total[..., None] if values.ndim == 3 else total)
+
+    smooth_colors, smooth_own = mean(colors, 4 * unit), mean(own, 4 * unit)
+    apart = np.sqrt(np.square(smooth_own - smooth_colors).mean(2))
+    detail = mean(colors, 0.7 * unit) - smooth_colors
+    own_detail = mean(own, 0.7 * unit) - smooth_own
+    alike = _correlation(detail, own_detail, lambda values: mean(values, 3 * unit))
+    least, most = stretches(blurred(field, unit))
+    allowed = ramp(visible, *_SEEN) * ramp(least, 0.2, 0.45) * (1 - ramp(most, 2.5, 4))
+    allowed *= 1 - ramp(apart, *_APART)
+    share = allowed * ramp(alike, *_ALIKE_FINE)
+    middle = allowed * ramp(alike, *_ALIKE)
+    if face is not None:  # all of a face, or nothing of it
+        core = face * valid
+        good = (core * allowed * ramp(alike, 0.4, 0.8)).sum() / max(float(core.sum()), 1e-3)
+        part = ramp(face, 0.3, 0.9)
+        whole = ramp(np.full_like(face, good), 0.5, 0.75) * allowed * ramp(alike, 0, 0.4)
+        share, middle = (values + (whole - values) * part for values in (share, middle))
+
+    def settled(values: Array) -> Array:
+        small = cv2.erode(values * valid + (1 - valid), np.ones((3, 3)))
+        return np.minimum(mean(small, 1.5 * unit) * np.float32(1.002), 1)
+
+    share, middle = settled(share), settled(middle)
+    both = smooth_fill(colors, shape > 0.25)
+    gap = smooth_fill(own - colors, known)
+    rough, smooth = blurred(gap, 1.5 * unit), blurred(gap, 5 * unit)
+    light = middle * (1 - ramp(apart, *_SAME_LIGHT))
+    mixed = (gap - rough) * share[..., None] + (rough - smooth) * middle[..., None]
+    mixed += smooth * light[..., None]
+    trusted = (share > 0.5) & known
+    scale = float(np.median(most[trusted])) if trusted.any() else 1.0
+    apart_shapes = blurred(np.abs(mask - shape), 1.5 * unit)
+    edge = (1 - ramp(apart_shapes, 0.06, 0.2)) * ramp(least, 0.2, 0.45)
+    return _Trust(field, both + mixed, both + gap, share, edge, scale)
+
+
+def _correlation(first: Array, second: Array, mean: Any) -> Array:
+    """How alike two pictures' details are around each pixel, up to 1; flat ones are alike."""
+    floor = np.float32(12**2)
+    a, b, c = (mean((x * y).sum(2)) for x, y in
+               ((first, first), (second, second), (first, second)))  # fmt: skip
+    found: Array = (c + floor / 2) / np.sqrt((a + floor / 2) * (b + floor / 2))
+    return np.minimum(found * np.float32(1.0001), 1)
+
+
+def _at_full_size(window: Image, inside: Image, shape: Array, trust: _Trust) -> Image:
+    """The layer at the photo's resolution, a strip of rows at a time."""
+    height, width = window.shape[:2]
+    if trust.scale > 1.3:  # the person gets smaller: no aliasing
+        window = cv2.GaussianBlur(window, (0, 0), 0.5 * (trust.scale**2 - 1) ** 0.5)
+    zoom = height / shape.shape[0]
+    sharper = np.float32(np.clip(zoom / 2, 1, 2))
+    sides = np.dstack((trust.share, shape, trust.edge))
+    out = np.zeros((height, width, 4), np.uint8)
+    left, upper, right, lower = _around(shape > 0, (width, height))
+    for top in range(upper, lower, _STRIP):
+        part = (left, top, right, min(lower, top + _STRIP))
+        points = _part(trust.field, (width, height), part, cv2.INTER_CUBIC)
+        points *= np.array([width / shape.shape[1], zoom], np.float32)
+        points[..., 0] += np.arange(left, right, dtype=np.float32)
+        points[..., 1] += np.arange(part[1], part[3], dtype=np.float32)[:, None]
+        maps = points[..., 0], points[..., 1]
+        own = cv2.remap(window, *maps, cv2.INTER_CUBIC, borderMode=BORDER).astype(np.float32)
+        own_mask = cv2.remap(inside, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        own_alpha = own_mask.astype(np.float32) / 255
+        share, alpha, edge = cv2.split(_part(sides, (width, height), part, cv2.INTER_LINEAR))
+        base = _part(trust.base, (width, height), part, cv2.INTER_CUBIC)
+        low = _part(trust.low, (width, height), part, cv2.INTER_CUBIC)
+        base += (own - low) * (share * ramp(own_alpha, 0.8, 0.99))[..., None]
+        edge *= 1 - ramp(alpha, 0.99, 1) * (own_alpha < 0.5)  # no holes where there are none
+        alpha = ((alpha - np.float32(0.5)) * sharper + np.float32(0.5)).clip(0, 1)
+        alpha += (own_alpha - alpha) * edge
+        result = np.dstack((base, alpha * 255))
+        out[part[1] : part[3], left:right] = np.rint(result).clip(0, 255).astype(np.uint8)
+    return out
+
+
+def _around(known: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box of what is known, and a little more, on a grid of another size."""
+    ends = []
+    for axis, whole in ((0, size[0]), (1, size[1])):
+        found = np.flatnonzero(known.any(axis))
+        step = whole / len(known.any(axis))
+        ends.append((max(0, int((found[0] - 3) * step)), min(whole, int((found[-1] + 4) * step))))
+    return ends[0][0], ends[1][0], ends[0][1], ends[1][1]
+
+
+def _part(values: Array, size: tuple[int, int], part: tuple[int, int, int, int], how: int) -> Array:
+    """A box (left, top, right, bottom) of an array resized to ``size``."""
+    x, y = values.shape[1] / size[0], values.shape[0] / size[1]
+    left, top, right, bottom = part
+    move = np.array([[x, 0, (left + 0.5) * x - 0.5], [0, y, (top + 0.5) * y - 0.5]])
+    found: Array = cv2.warpAffine(
+        values, move, (right - left, bottom - top), flags=how | cv2.WARP_INVERSE_MAP,
+        borderMode=BORDER,
+    )  # fmt: skip
+    return found
+
+
+def _premultiplied(window: Image, inside: Image, size: tuple[int, int]) -> Array:
+    alpha = inside[..., None].astype(np.float32) / 255
+    layers = np.concatenate((window * alpha, alpha), 2)
+    return cv2.resize(layers, size, interpolation=cv2.INTER_AREA)
+
+
+def _detailed(picture: Array) -> Array:
+    """(h, w) in [0, 1], where there is something to hold on to: plain skin looks alike anywhere."""
+    colors, unit = picture[..., :3], picture.shape[0] / _ROWS
+    energy = blurred(np.square(colors - blurred(colors, 2 * unit)).sum(2), 1.5 * unit)
+    found: Array = energy / (energy + np.float32(100))
+    return np.where(picture[..., 3] > 0.5, found, np.float32(0))
+
+
+def _straight(picture: Array) -> Array:
+    found: Array = picture[..., :3] / np.maximum(picture[..., 3:], np.float32(1 / 64))
+    return found
+
+
+def _face_window(
+    faces: tuple[NDArray[np.float32], NDArray[np.float32]], frame: Frame
+) -> Array | None:
+    """(h, w) 1 on the wanted face, 0 away from it; None: too small, or turned another way."""
+    sides = [_turned(points) for points in faces]
+    if abs(sides[0] - sides[1]) > _TURNED:
+        return None
+    points = (faces[1] - np.array(frame.box[:2])) * np.array(frame.scale)
+    centre = points[list(EYES_AND_NOSE)].mean(0)
+    radius = 0.65 * float(np.hypot(*(points[EYES_AND_NOSE[0]] - points[NECK])))
+    if not np.isfinite(radius) or radius < 4:
+        return None
+    rows, columns = np.ogrid[: frame.size[1], : frame.size[0]]
+    away = np.hypot(columns + 0.5 - centre[0], rows + 0.5 - centre[1]).astype(np.float32) / radius
+    return 1 - ramp(away, 0.8, 1.25)
+
+
+def _turned(points: NDArray[np.float32]) -> float:
+    """How far the nose is to one side of the eyes, in distances between them."""
+    nose, right, left = points[list(EYES_AND_NOSE)].astype(np.float64)
+    apart = left - right
+    length = float(apart @ apart)
+    return float((nose - (left + right) / 2) @ apart / length) if length > 0 else np.inf
+
+
+def _check(  # noqa: PLR0917
+    photo: Image,
+    mask: NDArray[Any],
+    frame: Frame,
+    rgba: Image,
+    mapping: NDArray[np.float32],
+    visible: NDArray[np.float32],
+) -> None:
+    width, height = frame.photo_size
+    if photo.shape != (height, width, 3) or mask.shape != (height, width):
+        raise ValueError(f"a frame on {frame.photo_size} does not fit {photo.shape}, {mask.shape}")
+    if rgba.shape != (frame.size[1], frame.size[0], 4):
+        raise ValueError(f"a frame of {frame.size} cannot hold a picture of {rgba.shape}")
+    if visible.ndim != 2 or mapping.shape != (2, *visible.shape) or 0 in visible.shape:
+        raise ValueError(f"a mapping of {mapping.shape} has no visibility of {visible.shape}")
+    if not (np.isfinite(mapping).all() and np.isfinite(visible).all() and np.isfinite(mask).all()):
+        raise ValueError("a mapping, its visibility and a mask must be finite")
