@@ -1,4 +1,4 @@
-"""The command line: ``python -m reposedm detect | repose | info | convert``.
+"""The command line: ``python -m reposedm detect | repose | swap | augment | info | convert``.
 
 Exit codes: 0 done, 2 something that the user can change (one line on stderr), 130 Ctrl-C.
 Progress goes to stderr, results to files, ``info`` to stdout.
@@ -10,23 +10,25 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 import reposedm
 from reposedm import convert
+from reposedm.augment import command as augmentation
 from reposedm.errors import ImageError, PoseError, RePoseError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from reposedm.imaging import Photo
     from reposedm.jobs.repose import ReposeResult
     from reposedm.jobs.settings import ReposeSettings
-    from reposedm.pipelines.base import Step
+    from reposedm.jobs.swap import SwapResult
     from reposedm.pose import Pose
-
-Result = TypeVar("Result")
 
 PACKAGES: Final = (
     "torch", "diffusers", "gradio", "mediapipe", "controlnet-aux", "numpy", "opencv-python",
@@ -75,11 +77,12 @@ def detect(parsed: argparse.Namespace) -> None:
 
 def repose(parsed: argparse.Namespace) -> None:
     """``repose PHOTO --pose ... -o out.png``: the person in another pose."""
+    from reposedm.jobs.progress import show
     from reposedm.jobs.repose import check_method, fit_pose, fit_preset
     from reposedm.jobs.repose import repose as start
 
     settings = _settings(parsed)
-    outputs = _output_names(parsed.output, settings.count)
+    outputs = _output_names(parsed.output, settings.count, settings.method)
     inputs = [parsed.photo, parsed.source_pose, parsed.pose, parsed.pose_from]
     _check_outputs(outputs, inputs)
     check_method(settings)
@@ -93,8 +96,44 @@ def repose(parsed: argparse.Namespace) -> None:
         wanted = fit_pose(wanted, body, settings)
     else:
         wanted = fit_preset(parsed.preset, body, settings)
-    result = _show(start(photo.pixels, body, wanted, settings))
+    result = show(start(photo.pixels, body, wanted, settings))
     _write(result, outputs, keep_settings=not parsed.no_settings)
+
+
+def swap(parsed: argparse.Namespace) -> None:
+    """``swap PERSON GARMENT --region top -o out.png``: the person in another garment."""
+    from reposedm.jobs.progress import show
+    from reposedm.jobs.swap import SwapSettings, check_swap_method
+    from reposedm.jobs.swap import swap as start
+
+    settings = SwapSettings(
+        method=parsed.method, region=parsed.region, garment=parsed.garment_is, steps=parsed.steps,
+        guidance_scale=parsed.guidance, seed=parsed.seed, count=parsed.count,
+    )  # fmt: skip
+    outputs = _output_names(parsed.output, settings.count, settings.method, "swap")
+    inputs = [parsed.photo, parsed.garment, parsed.mask, parsed.source_pose, parsed.garment_pose]
+    _check_outputs([*outputs, parsed.save_mask], inputs)
+    check_swap_method(settings)
+    photo, garment = _photo(parsed.photo), _photo(parsed.garment)
+    mask = None if parsed.mask is None else _mask(parsed.mask)
+    if parsed.source_pose is None:
+        body = _person(photo, parsed.person, parsed.detector)
+    else:
+        body = _pose_file(parsed.source_pose, photo, parsed.person)
+    joints = parsed.garment_pose and _pose_file(parsed.garment_pose, garment, 0)
+    result = show(start(photo.pixels, body, garment.pixels, joints, settings, mask))
+    _write(result, outputs, keep_settings=not parsed.no_settings, task="swap")
+    if parsed.save_mask:
+        with _atomic(parsed.save_mask) as file:
+            result.save_mask(file)
+        _say(f"wrote {parsed.save_mask}")
+
+
+def _mask(path: Path) -> NDArray[np.float32]:
+    """A mask file: white may change, black stays."""
+    import numpy as np
+
+    return np.asarray(_photo(path).pixels.mean(2) / 255 > 0.5, np.float32)
 
 
 def info(parsed: argparse.Namespace) -> None:
@@ -113,8 +152,10 @@ def info(parsed: argparse.Namespace) -> None:
     print(f"memory: {host_memory_free():.1f} GB free")
     print("methods:")
     for name in method_names():
-        why_not = unavailable(name)
-        print(f"  {name}: {why_not or capabilities(name).description}")
+        print(f"  {name}: {unavailable(name) or capabilities(name).description}")
+    print("methods of swapping garments:")
+    for name in method_names("swap"):
+        print(f"  {name}: {unavailable(name, 'swap') or capabilities(name, 'swap').description}")
     print("detectors:")
     for name, why_not in backends().items():
         print(f"  {name}: {why_not or 'ready'}")
@@ -185,39 +226,20 @@ def _settings(parsed: argparse.Namespace) -> ReposeSettings:
         background=parsed.background,
         color=parsed.color,
         retarget=not parsed.no_retarget,
+        texture=not parsed.no_texture,
     )
 
 
-def _show(job: Generator[Step, None, ReposeResult]) -> ReposeResult:
-    """Run a job to its end, with its progress on stderr; stopping the program stops it."""
-    from reposedm.jobs.runtime import Pace
-
-    pace, live = Pace(), sys.stderr.isatty()
-    try:
-        while True:
-            try:
-                step = next(job)
-            except StopIteration as stop:
-                result: ReposeResult = stop.value
-                return result
-            left = pace.seconds_left(step)
-            about = f", about {left:.0f} s left" if left is not None and left >= 1 else ""
-            line = f"{step.stage} {step.index}/{step.total}{about}" if step.total else step.stage
-            # A log gets whole lines; a terminal one line that is written over.
-            print(f"\r{line:<60}" if live else line, end="" if live else "\n", file=sys.stderr)
-    finally:
-        job.close()
-        if live:
-            print(file=sys.stderr)
-
-
-def _write(result: ReposeResult, outputs: Sequence[Path], *, keep_settings: bool) -> None:
+def _write(
+    result: ReposeResult | SwapResult, outputs: Sequence[Path], *, keep_settings: bool,
+    task: Literal["repose", "swap"] = "repose",
+) -> None:  # fmt: skip
     from reposedm.imaging import save_png
     from reposedm.jobs.methods import capabilities
 
-    seeded = capabilities(result.settings["method"]).stochastic
+    seeded = capabilities(result.settings["method"], task).stochastic
     _say_all(result.notes)
-    # A method that makes one picture, whatever was asked for, writes OUT-1.png alone.
+    # Fewer pictures than names, if memory ran out after some of them.
     for number, (image, path) in enumerate(zip(result.images, outputs, strict=False)):
         with _atomic(path) as file:
             save_png(image, file, result.settings_of(number), keep_settings=keep_settings)
@@ -226,11 +248,15 @@ def _write(result: ReposeResult, outputs: Sequence[Path], *, keep_settings: bool
     _say(f"{result.seconds:.1f} s, {result.peak_memory_mb:.0f} MB at most")
 
 
-def _output_names(path: Path, count: int) -> list[Path]:
-    """out.png, or out-1.png, out-2.png ... for several."""
+def _output_names(
+    path: Path, count: int, method: str, task: Literal["repose", "swap"] = "repose"
+) -> list[Path]:
+    """out.png, or out-1.png, out-2.png ... for several, from a method that makes several."""
+    from reposedm.jobs.methods import capabilities
+
     if path.suffix.lower() != ".png":
         raise ImageError(f"{path}: results are PNG files, choose a name that ends with .png")
-    if count == 1:
+    if count == 1 or not capabilities(method, task).stochastic:
         return [path]
     return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
 
@@ -311,9 +337,14 @@ def _parser() -> argparse.ArgumentParser:
     two.set_defaults(run=repose)
     _add_repose(two)
 
+    swapping = commands.add_parser("swap", help="put the person of a photo into another garment")
+    swapping.set_defaults(run=swap)
+    _add_swap(swapping)
+
     three = commands.add_parser("info", help="show versions, device, methods, presets")
     three.set_defaults(run=info)
 
+    augmentation.add_parser(commands)
     convert.add_parser(commands)
     return parser
 
@@ -321,24 +352,44 @@ def _parser() -> argparse.ArgumentParser:
 def _add_repose(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("photo", type=Path, metavar="PHOTO")
-    add("-o", "--output", type=Path, required=True, metavar="OUT.png")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--pose", type=Path, metavar="POSE.json", help="OpenPose JSON, or ours")
     wanted.add_argument("--pose-from", type=Path, metavar="PHOTO2", help="the pose of this photo")
     wanted.add_argument("--preset", metavar="NAME", help="a pose by its name, see: info")
-    add("--person", type=int, default=0, metavar="K", help="who on PHOTO; 0: the largest")
-    add("--source-pose", type=Path, metavar="POSE.json", help="their pose; default: detected")
     add("--pose-person", type=int, default=0, metavar="K", help="who of --pose or --pose-from")
-    add("--method", default="preview", metavar="NAME", help="see: info (default: %(default)s)")
-    add("--steps", type=int, metavar="N", help="more: slower and finer")
-    add("--guidance", type=float, metavar="X", help="more: closer to the photo and the pose")
     add("--pose-guidance", type=float, metavar="X", help="more: closer to the pose alone")
-    add("--seed", type=int, metavar="N", help="same seed, same picture; default: drawn, and shown")
-    add("--count", type=int, default=1, metavar="N", help="how many pictures: OUT-1.png, ...")
     add("--no-paste-back", action="store_true", help="only the part that the method works on")
     add("--background", choices=("photo", "transparent", "plain"), default="photo")
     add("--color", default="#ffffff", metavar="#RRGGBB", help="of the plain background")
     add("--no-retarget", action="store_true", help="keep the pose's own body proportions")
+    add("--no-texture", action="store_true", help="the network's pixels alone, none of the photo's")
+    _add_run(parser, "preview", "the photo and the pose")
+
+
+def _add_swap(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("photo", type=Path, metavar="PERSON")
+    add("garment", type=Path, metavar="GARMENT", help="worn by somebody, or on a plain ground")
+    add("--region", default="top", metavar="NAME",
+        help="top, bottom, dress, outerwear, shoes or outfit (default: %(default)s)")  # fmt: skip
+    add("--garment-is", default="auto", metavar="KIND", help="worn, product or auto (default)")
+    add("--mask", type=Path, metavar="MASK.png", help="white: may change; default: automatic")
+    add("--save-mask", type=Path, metavar="MASK.png", help="also write the mask that was used")
+    add("--garment-pose", type=Path, metavar="POSE.json", help="the garment's; default: found")
+    _add_run(parser, "warp", "the garment")
+
+
+def _add_run(parser: argparse.ArgumentParser, method: str, guide: str) -> None:
+    """What all commands that make pictures of a person understand."""
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    add("--person", type=int, default=0, metavar="K", help="who on the photo; 0: the largest")
+    add("--source-pose", type=Path, metavar="POSE.json", help="their pose; default: detected")
+    add("--method", default=method, metavar="NAME", help="see: info (default: %(default)s)")
+    add("--steps", type=int, metavar="N", help="more: slower and finer")
+    add("--guidance", type=float, metavar="X", help=f"more: closer to {guide}")
+    add("--seed", type=int, metavar="N", help="same seed, same picture; default: drawn, and shown")
+    add("--count", type=int, default=1, metavar="N", help="how many pictures: OUT-1.png, ...")
     add("--no-settings", action="store_true", help="do not store the settings in the picture")
     _add_detector(parser)
 

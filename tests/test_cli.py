@@ -174,9 +174,9 @@ def test_the_preview_with_a_preset(folder: Path, capsys: pytest.CaptureFixture[s
     line = "repose photo.png --source-pose body.json --preset arms-up -o out.png --count 3"
     names = [name for name in _presets() if "up" in name] or _presets()
     assert main(line.replace("arms-up", names[0]).split()) == 0
-    assert [path.name for path in sorted(folder.glob("out*"))] == ["out-1.png"]
+    assert [path.name for path in sorted(folder.glob("out*"))] == ["out.png"]
     assert "note: " in capsys.readouterr().err
-    made = read_image("out-1.png").pixels
+    made = read_image("out.png").pixels
     assert made.shape == IMAGE.shape and not np.array_equal(made, IMAGE)
 
 

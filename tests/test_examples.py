@@ -13,6 +13,7 @@ from reposedm.pose.skeleton import L_HIP, L_SHOULDER, R_HIP, R_SHOULDER
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 PRESETS = Path(__file__).resolve().parents[1] / "reposedm" / "pose" / "presets.json"
+SWAPS: list[dict[str, Any]] = json.loads((FOLDER / "garments.json").read_text("utf-8"))
 ROWS: list[dict[str, Any]] = json.loads((FOLDER / "examples.json").read_text("utf-8"))
 each = pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
 
@@ -54,7 +55,10 @@ def test_the_folder_is_small_and_has_no_stray_file() -> None:
     files = {name for name in files if "__pycache__" not in name}
     known = {row["file"] for row in ROWS} | {row["thumbnail"] for row in ROWS}
     known |= {f"results/{row['id']}.jpg" for row in ROWS}
-    assert files == known | {"LICENSES.md", "examples.json", "make_results.py"}
+    known |= {f"results/swap-{row['id']}.jpg" for row in SWAPS}
+    known |= {row["garment"] for row in SWAPS if row["garment"].endswith(".jpg")}
+    known |= {"examples.json", "make_results.py", "garments.json", "make_garments.py"}
+    assert files == known | {"LICENSES.md"}
     assert sum((FOLDER / name).stat().st_size for name in files) < 2_500_000
 
 
@@ -112,3 +116,12 @@ def test_mediapipe_finds_every_example() -> None:
             nose = found.landmark[0]
             true_nose = np.divide(row["pose"][0][:2], row["size"])
             assert np.hypot(*(np.array((nose.x, nose.y)) - true_nose)) < 0.05, row["id"]
+
+
+def test_every_swap_has_its_people_and_a_small_licensed_garment() -> None:
+    people = {row["id"] for row in ROWS}
+    for row in SWAPS:
+        assert row["person"] in people
+        if row["garment"] not in people:
+            assert (FOLDER / row["garment"]).stat().st_size <= 150_000
+            assert f"| {row['garment']} |" in (FOLDER / "LICENSES.md").read_text("utf-8")

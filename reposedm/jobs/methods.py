@@ -8,46 +8,51 @@ between jobs (C-46).
 from __future__ import annotations
 
 import threading
+from typing import Any, Literal
 
 from reposedm.jobs.memory import check_host_memory, free_memory
 from reposedm.pipelines import loading
-from reposedm.pipelines.base import Capabilities, Method
+from reposedm.pipelines.base import Capabilities
 
-_loaded: dict[str, Method] = {}
+_loaded: dict[str, Any] = {}
 _heavy: set[str] = set()
 _lock = threading.Lock()
 
 
-def method_names() -> list[str]:
-    """Every method this version knows, usable or not; the first is the default."""
-    return list(loading.METHODS)
+Task = Literal["repose", "swap"]
+"""What a method is for; names are unique over all tasks."""
 
 
-def available_methods() -> list[str]:
+def method_names(task: Task = "repose") -> list[str]:
+    """Every method of a task this version knows, usable or not; the first is the default."""
+    return list(_table(task))
+
+
+def available_methods(task: Task = "repose") -> list[str]:
     """The methods that can be used on this computer, in the same order."""
-    return [name for name in method_names() if not unavailable(name)]
+    return [name for name in method_names(task) if not unavailable(name, task)]
 
 
-def capabilities(name: str) -> Capabilities:
+def capabilities(name: str, task: Task = "repose") -> Capabilities:
     """What a method can do; loads no weights.
 
     Raises:
         SettingsError: there is no such method.
     """
-    return loading.capabilities(name)
+    return loading.capabilities(name, _table(task))
 
 
-def unavailable(name: str) -> str:
+def unavailable(name: str, task: Task = "repose") -> str:
     """Empty if the method can be used, else one sentence why not and what to do.
 
     Raises:
         SettingsError: there is no such method.
     """
-    return loading.unavailable(name)
+    return loading.unavailable(name, _table(task))
 
 
-def load_method(name: str) -> Method:
-    """The method, from memory where it was used last.
+def load_method(name: str, task: Task = "repose") -> Any:
+    """The method (``base.Method``, or ``base.SwapMethod``), from memory where it was used last.
 
     Raises:
         SettingsError: there is no such method.
@@ -56,11 +61,11 @@ def load_method(name: str) -> Method:
     """
     with _lock:
         if name not in _loaded:
-            found = loading.entry(name)
+            found = loading.entry(name, _table(task))
             if found.files:
                 _forget_heavy()
             check_host_memory(found.host_gb, f"the method {name}")
-            _loaded[name] = loading.load_method(name)
+            _loaded[name] = loading.load_method(name, _table(task))
             if found.files:
                 _heavy.add(name)
         return _loaded[name]
@@ -72,6 +77,10 @@ def unload_methods() -> None:
         _loaded.clear()
         _heavy.clear()
     free_memory()
+
+
+def _table(task: Task) -> dict[str, loading.Entry]:
+    return loading.SWAPS if task == "swap" else loading.METHODS
 
 
 def _forget_heavy() -> None:

@@ -20,7 +20,7 @@ from reposedm.jobs.memory import (
     is_out_of_memory,
     loaded_torch,
 )
-from reposedm.pipelines.base import Method, Step
+from reposedm.pipelines.base import Method, Step, SwapMethod
 
 if TYPE_CHECKING:
     import torch
@@ -145,7 +145,7 @@ def exclusively(
         ACCELERATOR.release()
 
 
-def place(method: Method) -> tuple[Device, list[str]]:
+def place(method: Method | SwapMethod) -> tuple[Device, list[str]]:
     """Put a method on the best device there is, and say which; and notes for the user.
 
     A method with networks has ``to(device, dtype)``, as torch's modules do. One without runs on
@@ -172,7 +172,7 @@ def place(method: Method) -> tuple[Device, list[str]]:
     return device, [note]
 
 
-def offload(method: Method, device: Device) -> str:
+def offload(method: Method | SwapMethod, device: Device) -> str:
     """Take a method off the accelerator: "" if it is not there, else a note for the user.
 
     ``method.offload(device)``, where there is one, keeps the weights in the computer's memory and

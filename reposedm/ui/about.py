@@ -12,6 +12,13 @@ invent what the photo does not show (the back of a person seen from the front, a
 is also what you see while you drag. Methods that generate pictures are listed in *Settings* when
 their weights are installed.
 
+### Swap a garment
+On the tab *Garment swap* a person puts on the garment of another picture: worn by somebody in any
+pose, or alone on a plain ground. The mask shows what may change; paint and erase until it is
+right. Outside of it not a single pixel of your photo changes. **Paste the warp** lays the
+garment's own pixels onto the person; it makes no new folds, and makes up plainly what the old
+garment hid.
+
 ### Tips
 - Start from a photo with the whole person, arms away from the body.
 - Right-click a joint (or press H): visible, behind the body, hidden.

@@ -1,4 +1,4 @@
-"""The API: three endpoints with plain types. Everything else on the page is private.
+"""The API: endpoints with plain types. Everything else on the page is private.
 
 Their names and arguments are promises to scripts: change them only with the changelog.
 """
@@ -63,7 +63,7 @@ def detect(image: Upload | None) -> dict[str, Any]:
 @friendly
 def render_pose(pose: Any) -> Any:
     """The OpenPose map (RGB, 512 px on its short side) of a pose in any format we read."""
-    return draw_map(_people(pose, None))
+    return draw_map(people_in(pose, None))
 
 
 @friendly
@@ -80,7 +80,7 @@ def repose(  # noqa: PLR0917  the public order of arguments
         raise ImageError("image: upload a photo.")
     pixels = image.photo.pixels
     height, width = pixels.shape[:2]
-    target = _people(pose, (width, height))[0]
+    target = people_in(pose, (width, height))[0]
     if target.size != (width, height):
         raise PoseError(
             f"pose: it is for a picture of {target.size[0]} x {target.size[1]} pixels, "
@@ -107,7 +107,7 @@ def repose(  # noqa: PLR0917  the public order of arguments
             yield gr.skip(), gr.skip()  # a place to be cancelled at
     finally:
         work.close()
-    folder = _fresh_folder()
+    folder = fresh_folder()
     paths = []
     for number, picture in enumerate(result.images):
         path = folder / result_name(settings.method, result.seeds[number], number + 1)
@@ -118,7 +118,12 @@ def repose(  # noqa: PLR0917  the public order of arguments
     yield paths, used
 
 
-def _people(pose: Any, size: tuple[int, int] | None) -> list[Pose]:
+def people_in(pose: Any, size: tuple[int, int] | None) -> list[Pose]:
+    """The people of a pose given as JSON.
+
+    Raises:
+        PoseError: none is given, or it holds nobody.
+    """
     if pose is None:
         raise PoseError("pose: give a pose as JSON.")
     people = parse_people(pose if isinstance(pose, (str, list)) else json.dumps(pose), size)
@@ -127,7 +132,7 @@ def _people(pose: Any, size: tuple[int, int] | None) -> list[Pose]:
     return people
 
 
-def _fresh_folder() -> Path:
+def fresh_folder() -> Path:
     """A folder for one call; those of long ago are removed on the way."""
     root = Path(tempfile.gettempdir())
     for old in root.glob("reposedm-api-*"):

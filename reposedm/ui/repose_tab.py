@@ -38,6 +38,7 @@ class ReposeTab:
     download: gr.DownloadButton
     load_pose: gr.Button
     reuse_result: gr.Button
+    to_garment: gr.Button
     method: gr.Dropdown
     about_method: gr.Markdown
     steps: gr.Slider
@@ -48,6 +49,7 @@ class ReposeTab:
     random_seed: gr.Checkbox
     paste_back: gr.Checkbox
     background: gr.Radio
+    texture: gr.Checkbox
     keep_settings: gr.Checkbox
     settings_file: gr.File
     settings_shown: gr.JSON
@@ -59,7 +61,7 @@ class ReposeTab:
 def build() -> ReposeTab:
     """Lay the tab out inside the current ``gr.Blocks``."""
     first = capabilities(usable_methods()[0])
-    with gr.Row(elem_id="repose-row"):
+    with gr.Row(elem_id="repose-row", elem_classes="work-row"):
         with gr.Column(scale=3, min_width=250):
             photo, rotate, detector, pose_photo = _source_column()
             dataset = examples.dataset()
@@ -67,22 +69,21 @@ def build() -> ReposeTab:
             match = gr.Button("The skeleton matches the person now", elem_id="match", visible=False)
             editor = PoseEditor(label="Pose", elem_id="editor")
         with gr.Column(scale=5, min_width=300):
-            with gr.Row(elem_id="run-row"):
+            with gr.Row(elem_id="run-row", elem_classes="run-row"):
                 run = gr.Button("Repose", variant="primary", scale=3, elem_id="run")
                 stop = gr.Button("Stop", variant="stop", scale=1, elem_id="stop", interactive=False)
             status_line = gr.HTML(
-                status.line("Upload a photo of a person, or click an example."), elem_id="status"
-            )
-            live_result, result, gallery, download, load_pose, reuse_result = _result_column()
+                status.line("Upload a photo of a person, or click an example."),
+                elem_id="status", elem_classes="job-status",
+            )  # fmt: skip
+            results = _result_column()
             controls = _settings(first)
             delete = gr.Button("Delete my data", size="sm", elem_id="delete")
             gr.Markdown(NOTICE, elem_classes="notice")
     return ReposeTab(
         photo=photo, rotate=rotate, detector=detector, editor=editor, match=match,
-        pose_photo=pose_photo, run=run, stop=stop, status=status_line, live_result=live_result,
-        result=result,
-        gallery=gallery, download=download, load_pose=load_pose, reuse_result=reuse_result,
-        delete=delete, examples=dataset, **controls,
+        pose_photo=pose_photo, run=run, stop=stop, status=status_line, delete=delete,
+        examples=dataset, **results, **controls,
     )  # fmt: skip
 
 
@@ -109,9 +110,7 @@ def _source_column() -> tuple[SafeImage, gr.Button, gr.Dropdown, SafeImage]:
     return photo, rotate, detector, pose_photo
 
 
-def _result_column() -> tuple[
-    gr.Image, gr.ImageSlider, gr.Gallery, gr.DownloadButton, gr.Button, gr.Button
-]:
+def _result_column() -> dict[str, gr.components.Component]:
     live = gr.Image(
         label="On the way", format="jpeg", interactive=False, visible=False, height=320,
         elem_id="live-result", buttons=[],
@@ -128,11 +127,16 @@ def _result_column() -> tuple[
         )
         load_pose = gr.Button("Load this pose", size="sm", elem_id="load-pose", min_width=90)
         reuse = gr.Button("Use as photo", size="sm", elem_id="reuse", min_width=90)
+        to_garment = gr.Button("Swap garment", size="sm", elem_id="to-garment", min_width=90)
     gallery = gr.Gallery(
         label="This session", columns=4, height=160, format="png", elem_id="gallery",
+        elem_classes="session-gallery",
         allow_preview=False, interactive=False, buttons=["download_all"], object_fit="contain",
     )  # fmt: skip
-    return live, result, gallery, download, load_pose, reuse
+    return {
+        "live_result": live, "result": result, "gallery": gallery, "download": download,
+        "load_pose": load_pose, "reuse_result": reuse, "to_garment": to_garment,
+    }  # fmt: skip
 
 
 def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
@@ -178,6 +182,12 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             0, 5, 1, step=0.1, label="Pose guidance", visible=shown["pose_guidance_scale"],
             info="Higher corrects the pose harder; 0 switches it off.", elem_id="pose-guidance",
         )  # fmt: skip
+        texture = gr.Checkbox(
+            True, label="Keep the photo's own texture", visible=shown["texture"],
+            info="On: faces and prints are the photo's own pixels where it shows them. Off: the "
+            "network's picture alone.",
+            elem_id="texture",
+        )  # fmt: skip
         keep = gr.Checkbox(
             True, label="Keep the settings in the PNG",
             info="Lets you restore pose and settings later. The AI-generated mark always stays.",
@@ -193,7 +203,8 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
         )
     return {
         "method": method, "about_method": about, "paste_back": paste_back,
-        "background": background, "seed": seed, "random_seed": random_seed, "count": count,
+        "background": background, "texture": texture, "seed": seed, "random_seed": random_seed,
+        "count": count,
         "steps": steps, "guidance": guidance, "pose_guidance": pose_guidance,
         "keep_settings": keep, "settings_file": settings_file, "settings_shown": settings_shown,
         "settings_apply": apply,
@@ -208,5 +219,5 @@ def usable_methods() -> list[str]:
 def controls_visibility(method: Capabilities) -> dict[str, bool]:
     """Which controls mean something to a method: the others are hidden, not disabled."""
     shown = {name: name in method.controls for name in
-             ("steps", "guidance_scale", "pose_guidance_scale")}  # fmt: skip
+             ("steps", "guidance_scale", "pose_guidance_scale", "texture")}  # fmt: skip
     return {**shown, "seed": method.stochastic, "count": method.stochastic}

@@ -18,7 +18,7 @@ from reposedm.errors import ImageError, PoseError
 from reposedm.imaging import read_image, read_settings, result_name, save_png
 from reposedm.jobs.detect import photo_key
 from reposedm.jobs.methods import capabilities
-from reposedm.jobs.repose import ReposeResult, repose
+from reposedm.jobs.repose import PHOTO_KEY, ReposeResult, repose
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pipelines.base import Step
 from reposedm.pose import Pose, parse_pose, retarget
@@ -29,6 +29,11 @@ from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line, step_line
 
 PREVIEW_SIDE = 640
+OTHER_PHOTO = (
+    "That picture was made from another photo: its pose was fitted to the person of this one, and "
+    "the result will be a different picture."
+)
+NO_PHOTO = "Its pose was not used: there is no photo yet. Upload one and apply the settings again."
 
 
 class RunCallbacks:
@@ -42,7 +47,7 @@ class RunCallbacks:
     def run(  # noqa: PLR0917  the order of the inputs is the layout's
         self, value: EditorValue | None, session: Session, method: str, steps: float,
         guidance: float, pose_guidance: float, seed: float | None, random_seed: bool, count: float,
-        paste_back: bool, background: str, keep_settings: bool,
+        paste_back: bool, background: str, texture: bool, keep_settings: bool,
     ) -> Generator[Updates, None, None]:  # fmt: skip
         """Repose: steps and previews while it works, then the pictures."""
         tab = self.tab
@@ -57,7 +62,7 @@ class RunCallbacks:
             )
         settings = chosen_settings(
             method, steps, guidance, pose_guidance, None if random_seed else seed, count,
-            paste_back, background,
+            paste_back, background, texture,
         )  # fmt: skip
         assert session.proxy is not None  # it comes with the photo
         target, photo_id, proxy = value.people[value.selected], session.photo_id, session.proxy
@@ -180,14 +185,19 @@ class RunCallbacks:
             tab.steps: settings.steps or able.default_steps,
             tab.paste_back: settings.paste_back,
             tab.background: settings.background,
+            tab.texture: settings.texture,
         }
         if settings.guidance_scale is not None:
             updates[tab.guidance] = settings.guidance_scale
         if settings.pose_guidance_scale is not None:
             updates[tab.pose_guidance] = settings.pose_guidance_scale
         pose = _stored_pose(stored)
-        if pose is not None and value is not None and value.size == pose.size:
-            people = list(value.people)
+        if pose is not None and (value is None or not value.people):
+            notes = (*notes, NO_PHOTO)
+        elif pose is not None and value is not None:
+            people, body = list(value.people), value.sources[value.selected]
+            if not _same_photo(stored, session, body):
+                pose, notes = retarget(pose, body), (*notes, OTHER_PHOTO)
             people[value.selected] = pose
             updates[tab.editor] = EditorValue(
                 value.image, value.size, people, value.selected, value.sources
@@ -205,6 +215,7 @@ class RunCallbacks:
             tab.steps: gr.update(visible=shown["steps"], value=able.default_steps),
             tab.guidance: gr.update(visible=shown["guidance_scale"]),
             tab.pose_guidance: gr.update(visible=shown["pose_guidance_scale"]),
+            tab.texture: gr.update(visible=shown["texture"]),
             tab.seed: gr.update(visible=shown["seed"]),
             tab.random_seed: gr.update(visible=shown["seed"]),
             tab.count: gr.update(visible=shown["count"]),
@@ -250,7 +261,7 @@ class RunCallbacks:
 
 def chosen_settings(  # noqa: PLR0917  as the page's controls
     method: str, steps: float | None, guidance: float | None, pose_guidance: float | None,
-    seed: float | None, count: float, paste_back: bool, background: str,
+    seed: float | None, count: float, paste_back: bool, background: str, texture: bool = True,
 ) -> ReposeSettings:  # fmt: skip
     """The settings of a job, without the controls that mean nothing to the method."""
     able = capabilities(method)
@@ -267,6 +278,7 @@ def chosen_settings(  # noqa: PLR0917  as the page's controls
         count=count if able.stochastic else 1,  # type: ignore[arg-type]
         paste_back=paste_back,
         background=background,  # type: ignore[arg-type]
+        texture=texture or "texture" not in able.controls,
     )
 
 
@@ -300,6 +312,20 @@ def current(session: Session) -> Entry:
     return session.shown
 
 
-def _stored_pose(stored: Any) -> Pose | None:
-    pose = stored.get("pose") if isinstance(stored, dict) else None
+def _stored_pose(stored: Any, key: str = "pose") -> Pose | None:
+    pose = stored.get(key) if isinstance(stored, dict) else None
     return parse_pose(pose) if pose else None
+
+
+def _same_photo(stored: dict[str, Any], session: Session, body: Pose) -> bool:
+    """Whether settings are of a result made from this session's photo.
+
+    Files of older versions have no key of their photo: there, the person must stand where they did.
+    """
+    if "photo" in stored:
+        return bool(stored["photo"] == session.photo_id[:PHOTO_KEY])
+    source = _stored_pose(stored, "source_pose")
+    if source is None or source.size != body.size:
+        return False
+    apart = np.hypot(*(source.points - body.points)[source.drawn & body.drawn].T)
+    return bool(apart.size and apart.max() < 0.01 * np.hypot(*body.size))

@@ -7,15 +7,19 @@ with a generic message, and colour profiles, hidden colours and 16-bit pictures 
 from __future__ import annotations
 
 import html
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
 from reposedm.errors import ImageError
 from reposedm.imaging import Photo, read_image
+
+REPEAT_SECONDS: Final = 3
+"""Gradio fires ``change`` twice for a photo that replaces another one: one message is enough."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class SafeImage(gr.Image):
         """As ``gr.Image``; pictures are kept as lossless PNG on their way back."""
         kwargs.setdefault("format", "png")
         super().__init__(value, type="filepath", image_mode=None, **kwargs)
+        self._refused = ("", 0.0)
 
     def get_config(self, cls: type | None = None) -> dict[str, Any]:
         """What the page is told; Gradio reads it off the signature of a constructor, gr.Image's."""
@@ -53,4 +58,12 @@ class SafeImage(gr.Image):
         try:
             return Upload(read_image(Path(payload.path)), Path(payload.path))
         except ImageError as error:
-            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+            raise self._refusal(payload.path, str(error)) from error
+
+    def _refusal(self, path: str, reason: str) -> gr.Error:
+        """The error to raise; not shown again if it has just been, for the same file."""
+        (last, when), now = self._refused, time.monotonic()
+        repeated = path == last and now - when < REPEAT_SECONDS
+        if not repeated:
+            self._refused = (path, now)
+        return gr.Error(html.escape(reason), visible=not repeated, print_exception=False)

@@ -23,6 +23,8 @@ from urllib.parse import urlparse
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 180
+"""For an app to start: seconds on an idle machine, far more beside other tests."""
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
     "--no-sandbox",
@@ -111,7 +113,8 @@ def start_app(script: Path, log: Path, *arguments: str) -> tuple[subprocess.Pope
             cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}/"
-    for _ in range(240):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(url + "config", timeout=5).close()
             return process, url

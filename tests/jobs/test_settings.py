@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,15 @@ def test_restored_takes_anything(stored: object) -> None:
 
 def test_plain_colour() -> None:
     assert ReposeSettings(color="#0aFF80").rgb == (10, 255, 128)
+
+
+def test_texture_is_on_and_only_off_where_that_means_something() -> None:
+    assert ReposeSettings().texture and ReposeSettings.restored({"texture": False})[0] == (
+        ReposeSettings(texture=False)
+    )
+    with pytest.raises(SettingsError, match="texture must be true or false"):
+        ReposeSettings(texture="yes")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="cannot be switched off for the method Plain"):
+        ReposeSettings(texture=False).check_understood(PLAIN)
+    able = dataclasses.replace(PLAIN, controls=frozenset({"texture"}))
+    ReposeSettings(texture=False).check_understood(able)

@@ -24,9 +24,9 @@ def client(app: Any) -> Any:
     return Client(app.url, verbose=False)
 
 
-def test_exactly_three_endpoints_are_public(client: Any) -> None:
+def test_exactly_these_endpoints_are_public(client: Any) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(named) == ["/detect", "/render_pose", "/repose"]
+    assert sorted(named) == ["/detect", "/render_pose", "/repose", "/swap_garment"]
     names = [one["parameter_name"] for one in named["/repose"]["parameters"]]
     assert names == [
         "image", "pose", "method", "steps", "guidance", "pose_guidance", "seed", "count",
