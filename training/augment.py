@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,20 @@ def recolored(sample: Sample, change: NDArray[np.float64]) -> Sample:
 
     Args:
         sample: the pair.
+        change: see ``color_change``.
+    """
+    picture = color_change(change)
+    return sample.replace(
+        source_image=picture(sample.source_image), target_image=picture(sample.target_image)
+    )
+
+
+def color_change(
+    change: NDArray[np.float64],
+) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """A change of light and colour of pictures uint8 (H, W, 3).
+
+    Args:
         change: (7,): gamma, contrast, brightness, red, green, blue, saturation; 0 is none.
     """
     levels = np.arange(256) / 255
@@ -113,9 +128,7 @@ def recolored(sample: Sample, change: NDArray[np.float64]) -> Sample:
         pixels = grey[..., None] + saturation * (pixels - grey[..., None])
         return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
-    return sample.replace(
-        source_image=picture(sample.source_image), target_image=picture(sample.target_image)
-    )
+    return picture
 
 
 def _warped(pixels: NDArray[np.uint8], move: Move) -> NDArray[np.uint8]:

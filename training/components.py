@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from reposedm.errors import SettingsError, WeightsError
@@ -16,15 +17,23 @@ from reposedm.models.autoencoder import Autoencoder
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.encoder import PhotoEncoder
 from reposedm.models.higherhrnet import HigherHRNet
+from reposedm.models.landmarks import GarmentLandmarks
+from reposedm.models.parser import GarmentParser
 from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines.baselines import PIDMPipeline
 from reposedm.pipelines.reposedm import RePoseDMPipeline
-from reposedm.pipelines.weights import NETWORKS, load_component, load_pipeline
-from reposedm.weights import CONFIG, read_json
+from reposedm.pipelines.swap import GarmentSwapPipeline
+from reposedm.pipelines.weights import NETWORKS, load_component, load_pipeline, network_class
+from training.checks import GARMENT_STAGES
 from training.config import StageName, TrainConfig, nearest
 
 TRAIN_TIMESTEPS: Final = 1000
+TRAINED: Final[dict[str, tuple[type[Any], ...]]] = NETWORKS | {
+    "parser": (GarmentParser,),
+    "landmarks": (GarmentLandmarks,),
+}
+"""Every network that is trained, and the classes that it can have."""
 
 # The finer levels of the alignment's encoder are read by the U-Net alone: only its loss can train
 # them, and does so even where alignment itself stays as it is.
@@ -32,35 +41,23 @@ _FINER: Final = "alignment.encoder.down."
 
 
 @dataclass
-class Components:
-    """Everything a step needs; attributes have the names of the pipelines' components.
+class Networks:
+    """Networks of a run by name: what the trainer itself knows of them.
 
     Attributes:
         config: of the run.
-        autoencoder: ``Autoencoder``, or one of diffusers'.
-        pose_encoder: ``PoseEncoder``.
-        unet: ``UNet``.
-        scheduler: the forward process.
-        alignment: ``RecurrentPoseAlignment``; None for b1.
-        encoder: ``PhotoEncoder``; b1 only.
-        estimator: ``HigherHRNet``; full only, or if it is to be trained.
+        scheduler: the forward process; None where nothing is diffused.
         strength: lambda of Eq. (15); 0 until it is calibrated.
     """
 
     config: TrainConfig
-    autoencoder: nn.Module
-    pose_encoder: nn.Module
-    unet: nn.Module
-    scheduler: Any
-    alignment: nn.Module | None = None
-    encoder: nn.Module | None = None
-    estimator: nn.Module | None = None
+    scheduler: Any = None
     strength: float = 0.0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The networks that are there, by name."""
-        found = {name: getattr(self, name) for name in NETWORKS}
+        found = {name: getattr(self, name, None) for name in TRAINED}
         return {name: module for name, module in found.items() if module is not None}
 
     def prepare(self, stage: StageName) -> nn.ModuleDict:
@@ -85,11 +82,47 @@ class Components:
         return found
 
     def to(self, device: Any) -> None:
-        """Move every network."""
+        """Move every network; channels last, in which convolutions are faster on a CPU."""
         for module in self.networks.values():
-            module.to(device)
+            module.to(device=device, memory_format=torch.channels_last)
 
-    def pipeline(self) -> RePoseDMPipeline | PIDMPipeline:
+
+@dataclass(kw_only=True)
+class GarmentNetworks(Networks):
+    """The networks that look at garments, those of the run.
+
+    Attributes:
+        parser: ``GarmentParser``.
+        landmarks: ``GarmentLandmarks``.
+    """
+
+    parser: nn.Module | None = None
+    landmarks: nn.Module | None = None
+
+
+@dataclass(kw_only=True)
+class Components(Networks):
+    """Everything a step needs; attributes have the names of the pipelines' components.
+
+    Attributes:
+        autoencoder: ``Autoencoder``, or one of diffusers'.
+        pose_encoder: ``PoseEncoder``.
+        unet: ``UNet``.
+        alignment: ``RecurrentPoseAlignment``; None for b1.
+        encoder: ``PhotoEncoder``; b1, and of the fitted garment in a swap.
+        estimator: ``HigherHRNet``; full only, or if it is to be trained.
+        kept: what frozen networks said of samples that come again, by the sample's name.
+    """
+
+    autoencoder: nn.Module
+    pose_encoder: nn.Module
+    unet: nn.Module
+    alignment: nn.Module | None = None
+    encoder: nn.Module | None = None
+    estimator: nn.Module | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def pipeline(self) -> RePoseDMPipeline | PIDMPipeline | GarmentSwapPipeline:
         """The pipeline of these networks; it shares them, and puts them into evaluation mode."""
         for module in self.networks.values():
             module.eval()
@@ -97,9 +130,12 @@ class Components:
         settings: dict[str, Any] = {
             "native_size": (width, height),
             "steps": max(1, self.config.log.sample_steps),
-            "separate_guidance": self.config.diffusion.dropout == "separate",
         }
         parts = (self.pose_encoder, self.unet, self.scheduler)
+        if self.config.method == "swap":
+            networks = (self.autoencoder, self.alignment, self.encoder, *parts)
+            return GarmentSwapPipeline(*networks, **settings)
+        settings["separate_guidance"] = self.config.diffusion.dropout == "separate"
         if self.config.method == "b1":
             return PIDMPipeline(self.autoencoder, self.encoder, *parts, **settings)
         estimator = self.estimator if self.config.method == "full" and self.strength else None
@@ -113,13 +149,24 @@ class Components:
         )
 
 
-def build(config: TrainConfig) -> Components:
+def build(config: TrainConfig) -> Networks:
     """The networks of a configuration: read from ``init``'s folders, else with random weights.
 
     Raises:
         SettingsError: an argument that a network does not have.
         WeightsError: a folder of ``init`` that cannot be used.
     """
+    if config.plan[0] in GARMENT_STAGES:
+        return GarmentNetworks(
+            config,
+            **{name: _make(name, TRAINED[name][0], getattr(config.models, name))
+               for name in config.plan},
+        )  # fmt: skip
+    return build_pipeline(config)
+
+
+def build_pipeline(config: TrainConfig) -> Components:
+    """The networks of a pipeline; see ``build``."""
     given, strength = _given(config)
     scheduler = given.pop("scheduler", None) or make_scheduler(config.prediction)
     wanted = config.models
@@ -136,6 +183,13 @@ def build(config: TrainConfig) -> Components:
         photo = parts["alignment"] = network(
             "alignment", RecurrentPoseAlignment, latent_channels=latent
         )
+    extra: dict[str, Any] = {}
+    if config.method == "swap":
+        channels = parts["autoencoder"].config.image_channels
+        photo = parts["encoder"] = network(
+            "encoder", PhotoEncoder, photo_channels=channels, heat_channels=0
+        )
+        extra = {"extra_channels": 2 * latent + 1, "kept_channels": latent + 1}
     if wanted.pose_encoder.get("pose_representation") == "map_latent":
         parts["pose_encoder"] = network(
             "pose_encoder", PoseEncoder, in_channels=latent, channels=latent
@@ -148,6 +202,7 @@ def build(config: TrainConfig) -> Components:
         latent_channels=latent,
         pose_channels=parts["pose_encoder"].config.channels,
         context_dims=(photo.config.features,) * photo.config.levels,
+        **extra,
     )
     if config.method == "full" or config.stages.estimator.steps:
         parts["estimator"] = network("estimator", HigherHRNet)
@@ -179,13 +234,8 @@ def load_network(name: str, folder: str | Path) -> nn.Module:
     Raises:
         WeightsError: the folder holds no such network.
     """
-    found = read_json(Path(folder).expanduser() / CONFIG).get("_class_name")
-    for cls in NETWORKS[name]:
-        if cls.__name__ == found:
-            network: nn.Module = load_component(cls, folder)
-            return network
-    wanted = " or ".join(cls.__name__ for cls in NETWORKS[name])
-    raise WeightsError(f"{folder} holds {found!r:.60}, and {name} must be {wanted}")
+    network: nn.Module = load_component(network_class(name, folder), folder)
+    return network
 
 
 def _given(config: TrainConfig) -> tuple[dict[str, Any], float]:
@@ -230,7 +280,11 @@ def _make(name: str, cls: type[Any], settings: Mapping[str, Any]) -> Any:
 
 def _trained(stage: StageName, config: TrainConfig) -> tuple[str, ...]:
     """Prefixes of the parameters that a stage trains."""
+    if stage == "prior":
+        return ("alignment.prior.",)
     if stage != "diffusion":
         return (f"{stage}.",)
+    if config.method == "swap":
+        return ("unet.", "pose_encoder.", "encoder.")
     joint = "alignment." if config.diffusion.joint_alignment else _FINER
     return ("unet.", "pose_encoder.", "encoder.", joint)

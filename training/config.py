@@ -2,7 +2,8 @@
 
 method, data, models        what is trained on what
 init                        where networks that are trained already come from
-stages                      autoencoder -> estimator -> alignment -> diffusion, those with steps
+stages                      autoencoder -> estimator -> prior -> alignment -> diffusion;
+                            or the garment networks: parser, landmarks
 diffusion                   what the last stage's loss consists of
 checkpoint, log             when something is written
 """
@@ -10,17 +11,23 @@ checkpoint, log             when something is written
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from reposedm.errors import SettingsError
+from training.checks import check
 from training.filling import fill, nearest, plain
 
 CONFIGS: Final = Path(__file__).parent / "configs"
-STAGES: Final = ("autoencoder", "estimator", "alignment", "diffusion")
-StageName = Literal["autoencoder", "estimator", "alignment", "diffusion"]
+STAGES: Final = (
+    "autoencoder", "estimator", "prior", "alignment", "diffusion", "parser", "landmarks",
+)  # fmt: skip
+StageName = Literal[
+    "autoencoder", "estimator", "prior", "alignment", "diffusion", "parser", "landmarks"
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class ModelsConfig:
     encoder: Mapping[str, Any] = field(default_factory=dict)
     pose_encoder: Mapping[str, Any] = field(default_factory=dict)
     unet: Mapping[str, Any] = field(default_factory=dict)
+    parser: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,15 @@ class StageConfig:
     clip: float = 1.0
     ema: float = 0.9999
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which depends on its number alone."""
+        rate = self.learning_rate
+        if step < self.warmup:
+            rate *= (step + 1) / self.warmup
+        if self.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return rate
+
 
 @dataclass(frozen=True)
 class StagesConfig:
@@ -104,8 +122,11 @@ class StagesConfig:
 
     autoencoder: StageConfig = StageConfig()
     estimator: StageConfig = StageConfig()
+    prior: StageConfig = StageConfig()
     alignment: StageConfig = StageConfig()
     diffusion: StageConfig = StageConfig()
+    parser: StageConfig = StageConfig()
+    landmarks: StageConfig = StageConfig()
 
 
 @dataclass(frozen=True)
@@ -115,6 +136,7 @@ class LossConfig:
     Attributes:
         edges: of the autoencoder's loss on differences between neighbouring pixels, over L1.
         latent: of the autoencoder's mean squared raw latent: keeps its scale finite.
+        autoencoder_crop: the autoencoder sees squares of this side, in pixels; 0: whole pictures.
         flow_growth: an iteration's flow error weighs this times that of the next one.
         visibility: of the cross entropy of the visibility, over the flow error in cells.
         photometric: of the difference between the warped photo and the target, over the same.
@@ -122,6 +144,7 @@ class LossConfig:
 
     edges: float = 1.0
     latent: float = 1e-4
+    autoencoder_crop: int = 0
     flow_growth: float = 0.8
     visibility: float = 0.2
     photometric: float = 1.0
@@ -139,6 +162,8 @@ class DiffusionConfig:
         dropout: "joint": pose and photo are dropped together; "separate": in equal parts both, the
             photo alone, the pose alone.
         dropout_rate: the part of the samples that loses a condition.
+        draws: noises (with a level and a dropout each) of every sample in a step: the photo is
+            aligned and encoded once for all of them.
         joint_alignment: train alignment (RPA) along with the U-Net.
         alignment_weight: of alignment's own loss then.
         level_mean: flows only: the noise's share is sigmoid(N(mean, deviation)).
@@ -151,10 +176,32 @@ class DiffusionConfig:
     vlb_weight: float = 1.0
     dropout: Literal["joint", "separate"] = "joint"
     dropout_rate: float = 0.1
+    draws: int = 1
     joint_alignment: bool = False
     alignment_weight: float = 0.1
     level_mean: float = 0.3
     level_deviation: float = 1.2
+
+
+@dataclass(frozen=True)
+class SwapConfig:
+    """Method "swap" alone.
+
+    Attributes:
+        outside: weight of cells outside of the mask in the loss; those inside have 1.
+        power: latents' channels weigh as this power of their deviation before it was made 1. 0: all
+            the same; 2: about as the error of the picture's pixels. Between them shape and colour
+            come before texture, and texture still comes.
+        limbs: part of the triples whose garment the limb mapping warps, not alignment.
+        variants: how many variants of each triple there are, after which they come again, so that
+            what the frozen networks say of them is kept: half a MiB of memory each. 0: every epoch
+            has its own, nothing is kept.
+    """
+
+    outside: float = 0.05
+    power: float = 1.0
+    limbs: float = 0.2
+    variants: int = 0
 
 
 @dataclass(frozen=True)
@@ -184,12 +231,13 @@ class TrainConfig:
 
     Attributes:
         method: "full" is RePoseDM; "b2" has no interaction field; "b1" a plain photo encoder in the
-            place of alignment, too.
+            place of alignment, too; "swap" is the garment swap, on autoencoder and alignment of
+            ``init``.
         precision: "auto": bf16 where the hardware multiplies it.
         out: folder of the run.
     """
 
-    method: Literal["full", "b2", "b1"] = "full"
+    method: Literal["full", "b2", "b1", "swap"] = "full"
     out: str = "runs/reposedm"
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -199,12 +247,13 @@ class TrainConfig:
     stages: StagesConfig = StagesConfig()
     loss: LossConfig = LossConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    swap: SwapConfig = SwapConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        _check(self)
+        check(self)
 
     def stage(self, name: StageName) -> StageConfig:
         """The settings of a stage."""
@@ -310,81 +359,3 @@ def _put(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
             raise SettingsError(f"{key} is one value and holds no {keys[-1]!r}")
         values = inner
     values[keys[-1]] = value
-
-
-def _check(config: TrainConfig) -> None:
-    """Bounds, and settings that contradict each other."""
-    diffusion, data, checkpoint = config.diffusion, config.data, config.checkpoint
-    for stage in config.plan:
-        _check_stage(stage, config.stage(stage))
-    if not config.plan:
-        raise SettingsError("nothing would be trained: set stages.<stage>.steps above 0")
-    _between("data.size", min(data.size), 32, 4096)
-    if data.size[0] % 8 or data.size[1] % 8:
-        raise SettingsError(f"data.size must be multiples of 8, not {list(data.size)}")
-    _between("seed", config.seed, 0, 2**31 - 1)
-    _between("data.workers", data.workers, 0, 128)
-    _between("data.limit", data.limit, 0, 2**31 - 1)
-    _between("diffusion.dropout_rate", diffusion.dropout_rate, 0, 0.9)
-    _between("diffusion.fraction", diffusion.fraction, 0, 1)
-    _between("diffusion.vlb_weight", diffusion.vlb_weight, 0, 1000)
-    _between("diffusion.alignment_weight", diffusion.alignment_weight, 0, 1000)
-    _between("diffusion.level_deviation", diffusion.level_deviation, 0, 10)
-    _between("checkpoint.every", checkpoint.every, 1, 2**31 - 1)
-    _between("checkpoint.keep", checkpoint.keep, 1, 1000)
-    _between("checkpoint.part_mib", checkpoint.part_mib, 0, 1 << 20)
-    for name, value in dataclasses.asdict(config.log).items():
-        _between(f"log.{name}", value, 0, 2**31 - 1)
-    for name, value in dataclasses.asdict(config.loss).items():
-        _between(f"loss.{name}", value, 0, 1000)
-    _check_diffusion(config)
-
-
-def _check_stage(name: str, stage: StageConfig) -> None:
-    where = f"stages.{name}."
-    _between(f"{where}steps", stage.steps, 0, 10**9)
-    _between(f"{where}batch", stage.batch, 1, 65536)
-    _between(f"{where}accumulate", stage.accumulate, 1, 65536)
-    _between(f"{where}learning_rate", stage.learning_rate, 0, 1)
-    _between(f"{where}warmup", stage.warmup, 0, stage.steps)
-    _between(f"{where}weight_decay", stage.weight_decay, 0, 10)
-    _between(f"{where}clip", stage.clip, 0, 1e6)
-    _between(f"{where}ema", stage.ema, 0, 0.999999)
-    for beta in stage.betas:
-        _between(f"{where}betas", beta, 0, 0.999999)
-
-
-def _check_diffusion(config: TrainConfig) -> None:
-    diffusion, init = config.diffusion, config.init
-    if config.method == "b1" and (config.stages.alignment.steps or diffusion.joint_alignment):
-        raise SettingsError(
-            "method b1 has no alignment: set stages.alignment.steps=0 and "
-            "diffusion.joint_alignment=false"
-        )
-    if config.method != "full" and diffusion.guided:
-        raise SettingsError(
-            f"method {config.method} has no interaction field: set diffusion.guided=false"
-        )
-    if "diffusion" not in config.plan or init.pipeline:
-        return
-    variance = config.models.unet.get("learn_variance", True)
-    if bool(variance) != (diffusion.vlb_weight > 0):
-        raise SettingsError(
-            "diffusion.vlb_weight trains the variance of models.unet.learn_variance: "
-            f"both or neither, not {diffusion.vlb_weight:g} and {variance}"
-        )
-    if config.prediction == "flow_prediction" and variance:
-        raise SettingsError("a flow has no variance to learn: set models.unet.learn_variance=false")
-    needed = {"autoencoder": True, "estimator": diffusion.guided}
-    needed["alignment"] = config.method != "b1" and not diffusion.joint_alignment
-    for name, wanted in needed.items():
-        if wanted and name not in config.plan and not getattr(init, name):
-            raise SettingsError(
-                f"the diffusion stage needs a trained {name}: give its folder, init.{name}=FOLDER, "
-                f"or train it first, stages.{name}.steps=STEPS"
-            )
-
-
-def _between(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # NaN, too
-        raise SettingsError(f"{key} must be in {low:g}..{high:g}, not {value:g}")

@@ -3,24 +3,38 @@
     python -m training.export runs/reposedm -o exported
     REPOSEDM_WEIGHTS=exported python app.py
 
-The pipeline lands in a folder of its method's name. It has the averaged weights.
+The pipeline lands in a folder of its method's name, a garment network in one of its own. They have
+the averaged weights; those of garment networks are in float16.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from reposedm.errors import RePoseError
+from reposedm.pipelines.weights import load_component
 from reposedm.weights import CONFIG, WEIGHTS, write_manifest
 from training.checkpoint import CheckpointError
-from training.components import Components
+from training.checks import GARMENT_STAGES
+from training.components import Components, Networks
 from training.resume import find, restore_components
+
+FOR_THE_APP: Final = ("diffusion", *GARMENT_STAGES)
+"""Stages after which there is something that the app loads."""
+
+
+def export_stage(components: Networks, stage: str, root: Path) -> Path:
+    """Write what the app loads after a stage of ``FOR_THE_APP``; its folder in ``root``."""
+    if stage in GARMENT_STAGES:
+        return export_network(components, stage, root)
+    return export(cast(Components, components), root)
 
 
 def export(components: Components, root: Path) -> Path:
@@ -35,7 +49,7 @@ def export(components: Components, root: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         pipeline.save_pretrained(partial)
-        type(pipeline).from_pretrained(partial)
+        pipeline.check_saved(partial)
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
@@ -44,12 +58,32 @@ def export(components: Components, root: Path) -> Path:
     return final
 
 
-def save_networks(components: Components, names: Sequence[str], root: Path) -> None:
+def save_networks(components: Networks, names: Sequence[str], root: Path) -> None:
     """Write single networks to ``root/<name>``, for the ``init`` settings of other runs."""
     for name in names:
         network: Any = components.networks[name]
         network.save_pretrained(root / name, max_shard_size="1000GB")
         write_manifest(root / name, (CONFIG, WEIGHTS), {"class": type(network).__name__})
+
+
+def export_network(components: Networks, name: str, root: Path) -> Path:
+    """Write one network for the app to ``root/name``, in float16, and read it back.
+
+    Returns:
+        The network's folder.
+    """
+    network: Any = copy.deepcopy(components.networks[name]).half()
+    final, partial = root / name, root / f".{name}.{os.getpid()}.tmp"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        network.save_pretrained(partial, max_shard_size="1000GB")
+        write_manifest(partial, (CONFIG, WEIGHTS), {"class": type(network).__name__})
+        load_component(type(network), partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,11 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for reason in refused:
             print(f"skipped: {reason}", file=sys.stderr)
         stage = found.state["progress"]["stage"]
-        if stage != "diffusion":
+        if stage not in FOR_THE_APP:
             raise CheckpointError(
                 f"{found.folder} is of stage {stage}: its denoiser is not trained"
             )
-        folder = export(restore_components(found, averaged=True), Path(options.out))
+        folder = export_stage(restore_components(found, averaged=True), stage, Path(options.out))
     except RePoseError as error:
         print(error, file=sys.stderr)
         return 2

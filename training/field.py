@@ -52,7 +52,9 @@ def gradient_shift(
         noisy, said.detach(), level, unet.config.prediction, noise=noise,
         paper=config.diffusion.paper_interaction,
     )  # fmt: skip
-    gradient = interaction_field(components).gradient(z, _field_target(components, batch))
+    target = _field_target(components, batch)
+    target = target.repeat(len(z) // len(target), 1, 1, 1)  # several noises of each sample
+    gradient = interaction_field(components).gradient(z, target)
     # An untrained denoiser's estimates are no pictures; the estimator's gradient there may be
     # anything, so the term is bounded as in sampling.
     return bounded_shift(noise_shift(gradient, level, components.strength), noise)
@@ -91,13 +93,15 @@ def source_picture(batch: TrainingBatch, channels: int) -> Tensor:
     return with_alpha(batch.source, mask, channels)
 
 
-def levels_of(components: Components, draws: Draws) -> tuple[Tensor, Level]:
-    """Timesteps (B,) as the U-Net takes them, and their levels."""
+def levels_of(components: Components, draws: Draws, copies: int = 1) -> tuple[Tensor, Level]:
+    """Timesteps (copies B,) as the U-Net takes them, and their levels."""
     settings = components.config.diffusion
     if is_flow(components.scheduler):
-        s = torch.sigmoid(settings.level_mean + settings.level_deviation * draws.normal())
+        normal = torch.cat([draws.normal() for _ in range(copies)])
+        s = torch.sigmoid(settings.level_mean + settings.level_deviation * normal)
         return s * TRAIN_TIMESTEPS, flow_level(s)
-    t = draws.integers(int(components.scheduler.config.num_train_timesteps))
+    highest = int(components.scheduler.config.num_train_timesteps)
+    t = torch.cat([draws.integers(highest) for _ in range(copies)])
     return t, level_at(components.scheduler, t)
 
 

@@ -42,6 +42,8 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return value
     if origin is tuple:
         kinds = typing.get_args(hint)
+        if kinds[1:] == (...,) and isinstance(value, (list, tuple)):
+            kinds = kinds[:1] * len(value)
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
             raise SettingsError(f"{key} is a list of {len(kinds)} numbers, not {value!r:.80}")
         return tuple(_value(k, v, key) for k, v in zip(kinds, value, strict=True))

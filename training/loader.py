@@ -17,6 +17,7 @@ from reposedm.diffusion.interaction import COCO_17
 from reposedm.models.mapping import limb_mapping
 from reposedm.pipelines.conditions import ESTIMATOR_STRIDE, HEAT_SIGMA, estimator_heat
 from reposedm.pose import heat_maps
+from training.checks import GARMENT_STAGES
 from training.config import StageName, TrainConfig
 from training.data import Augmented, Batch, EpochSampler, Key, Pairs, Sample, collate, open_dataset
 
@@ -96,6 +97,7 @@ class Stream:
         rank: this process.
         world: processes.
         pairs: the data; None: opened as configured.
+        needs: of the batches; None: the stage's own.
     """
 
     def __init__(
@@ -106,13 +108,31 @@ class Stream:
         rank: int = 0,
         world: int = 1,
         pairs: Pairs | None = None,
+        needs: Needs | None = None,
     ) -> None:
         """Open the data set; no picture is read."""
         self.config, self.rank, self.world = config, rank, world
         self.batch = config.stage(stage).batch
-        self.pairs = open_pairs(config, config.data.split) if pairs is None else pairs
-        self._make = partial(make_batch, size=config.data.size, needs=needs_of(config, stage))
-        self._dataset = Augmented(self.pairs, seed=config.seed)
+        self.pairs = open_pairs(config, config.data.split, stage) if pairs is None else pairs
+        self._dataset: Any
+        self._make: Any
+        if stage in GARMENT_STAGES:
+            from training.garments.data import Varied, make_batch_of
+
+            self._make = partial(make_batch_of, size=config.data.size)
+            self._dataset = Varied(cast(Any, self.pairs), seed=config.seed)
+        elif config.method == "swap":
+            from training.datasets.swap import Varied as VariedTriples
+            from training.swap_batch import make_swap_batch
+
+            self._make = partial(make_swap_batch, size=config.data.size)
+            self._dataset = VariedTriples(
+                cast(Any, self.pairs), seed=config.seed, variants=config.swap.variants
+            )
+        else:
+            wanted = needs_of(config, stage) if needs is None else needs
+            self._make = partial(make_batch, size=config.data.size, needs=wanted)
+            self._dataset = Augmented(self.pairs, seed=config.seed)
 
     def places(self, number: int) -> range:
         """Where in the stage's stream the samples of a batch stand."""
@@ -170,9 +190,17 @@ class Limited:
         return self._pairs[index]
 
 
-def open_pairs(config: TrainConfig, split: str) -> Pairs:
-    """The pairs of a split as configured."""
+def open_pairs(config: TrainConfig, split: str, stage: StageName = "diffusion") -> Pairs:
+    """The pairs of a split as configured; for a garment stage, its pictures; swap's triples."""
     data = config.data
+    if stage in GARMENT_STAGES:
+        from training.garments.data import open_pictures
+
+        return cast(Pairs, open_pictures(stage, data.kind, data.root, split, data.size))
+    if config.method == "swap":
+        from training.datasets.swap import SwapTriples
+
+        return cast(Pairs, SwapTriples(data.root, split, config.seed, limit=data.limit))
     pairs = open_dataset(data.kind, data.root, split, data.size)
     return Limited(pairs, data.limit) if data.limit else pairs
 

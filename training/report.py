@@ -1,12 +1,18 @@
-"""What a run says while it runs: a line, ``log.jsonl``, TensorBoard, sample pictures."""
+"""What a run says while it runs: a line, ``log.jsonl``, TensorBoard, sample pictures.
+
+``starts.jsonl`` has a line for every time that the run was started or resumed: when, on what, from
+which commit. ``training.history`` makes the model card's facts of both files.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,8 +23,13 @@ from torch import Tensor
 from training.components import Components
 from training.config import TrainConfig
 from training.loader import open_pairs
+from training.machine import command_line, commit, machine
 from training.resume import Live, Progress
 from training.sample import Sample
+from training.swap_pictures import swap_grid
+
+STARTS: Final = "starts.jsonl"
+LOG: Final = "log.jsonl"
 
 
 class Report:
@@ -35,7 +46,10 @@ class Report:
         self.accelerator, self.run, self.config = accelerator, run, config
         self._sums: dict[str, Tensor] = {}
         self._count, self._started = 0, time.monotonic()
-        self._board = self._open_board() if accelerator.is_main_process else None
+        self._board = None
+        if accelerator.is_main_process:
+            self._board = self._open_board()
+            self._note_start()
 
     def say(self, text: str) -> None:
         """A line for people, once."""
@@ -61,12 +75,14 @@ class Report:
             values = torch.stack([self._sums[name] for name in names]) / self._count
             values = self.accelerator.reduce(values, "mean").cpu()
         now = time.monotonic()
-        speed = samples * self._count / max(now - self._started, 1e-9)
+        seconds, done = now - self._started, samples * self._count
+        speed = done / max(seconds, 1e-9)
         means = dict(zip(names, values.tolist(), strict=True)) if names else {}
         self._sums, self._count, self._started = {}, 0, now
         shown = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
         self.say(f"{progress.stage} {progress.step}/{of}  {shown}  {speed:.1f} samples/s")
-        self._write(progress, means | {"samples_per_second": speed, "learning_rate": rate})
+        means |= {"samples_per_second": speed, "samples": done, "seconds": seconds}
+        self._write(progress, means | {"learning_rate": rate})
 
     def tell_validation(self, progress: Progress, means: dict[str, float]) -> None:
         """Numbers of a validation."""
@@ -103,16 +119,31 @@ class Report:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             self.say("TensorBoard is not installed: pip install -r requirements-train.txt. Numbers "
-                     f"go to {self.run / 'log.jsonl'} alone.")  # fmt: skip
+                     f"go to {self.run / LOG} alone.")  # fmt: skip
             return None
         return SummaryWriter(str(self.run / "tensorboard"))
+
+    def _note_start(self) -> None:
+        facts = {
+            "utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command_line("training.train", sys.argv[1:]),
+            "commit": commit(),
+            "machine": machine(self.accelerator.device.type),
+            "processes": self.accelerator.num_processes,
+            "precision": self.accelerator.mixed_precision,
+            "torch": torch.__version__,
+            "config": self.config.as_dict(),
+        }
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / STARTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
 
     def _write(self, progress: Progress, values: dict[str, float]) -> None:
         if not self.accelerator.is_main_process:
             return
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"stage": progress.stage, "step": progress.step, "total": progress.total, **values}
-        with (self.run / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.run / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self._board is not None:
             for name, value in values.items():
@@ -122,6 +153,8 @@ class Report:
 def sample_grid(components: Components) -> NDArray[np.uint8]:
     """Rows of source, target and what the pipeline makes of the source, uint8 (rows H, 3 W, 3)."""
     config = components.config
+    if config.method == "swap":
+        return swap_grid(components)
     pairs = open_pairs(config, config.data.validation)
     pipeline = components.pipeline()
     count = min(config.log.samples, len(pairs))

@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from reposedm.errors import SettingsError
-from reposedm.pipelines.weights import NETWORKS, SCHEDULERS
+from reposedm.pipelines.weights import SCHEDULERS
 from training import zero
 from training.checkpoint import (
     Checkpoint,
@@ -36,7 +36,7 @@ from training.checkpoint import (
     save,
     verify,
 )
-from training.components import Components
+from training.components import TRAINED, Components, GarmentNetworks, Networks
 from training.config import StageName, TrainConfig, from_dict
 from training.ema import Average
 
@@ -79,7 +79,7 @@ class Live:
 
 
 def store(
-    accelerator: Any, run: Path, components: Components, live: Live, progress: Progress
+    accelerator: Any, run: Path, components: Networks, live: Live, progress: Progress
 ) -> Path | None:
     """Write a checkpoint; every process calls it, the first one writes and returns the folder.
 
@@ -141,7 +141,7 @@ def find(run: Path, resume: str) -> tuple[Checkpoint | None, list[str]]:
     return verify(path), []
 
 
-def describe(components: Components) -> dict[str, Any]:
+def describe(components: Networks) -> dict[str, Any]:
     """Classes and configurations of all networks, JSON values."""
 
     def plain(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +152,8 @@ def describe(components: Components) -> dict[str, Any]:
         of: Any = module
         networks[name] = {"class": type(module).__name__, "config": plain(of.config)}
     scheduler = components.scheduler
+    if scheduler is None:
+        return {"networks": networks, "scheduler": None}
     return {
         "networks": networks,
         "scheduler": {"class": type(scheduler).__name__, "config": plain(scheduler.config)},
@@ -160,7 +162,7 @@ def describe(components: Components) -> dict[str, Any]:
 
 def restore_components(
     checkpoint: Checkpoint, config: TrainConfig | None = None, *, averaged: bool = False
-) -> Components:
+) -> Networks:
     """The networks of a checkpoint, on the CPU.
 
     Args:
@@ -178,21 +180,16 @@ def restore_components(
                 name: _network(name, entry["class"], entry["config"])
                 for name, entry in state["networks"].items()
             }
-        entry = state["scheduler"]
-        if entry["class"] not in SCHEDULERS:
-            raise ValueError(f"there is no scheduler {entry['class']!r:.60}")
-        scheduler = getattr(diffusers, entry["class"]).from_config(entry["config"])
         average = checkpoint.tensors("ema") if averaged else {}
         for name, module in made.items():
             own = {key.removeprefix(f"{name}."): v for key, v in average.items()
                    if key.startswith(f"{name}.")}  # fmt: skip
             module.load_state_dict(checkpoint.tensors(name) | own, strict=True)
-        return Components(
-            config or from_dict(state["config"]),
-            scheduler=scheduler,
-            strength=float(state["strength"]),
-            **made,
-        )
+        found = config or from_dict(state["config"])
+        if state["scheduler"] is None:
+            return GarmentNetworks(found, **made)
+        scheduler, strength = _scheduler(state["scheduler"]), float(state["strength"])
+        return Components(found, scheduler=scheduler, strength=strength, **made)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"{checkpoint.folder} cannot be used: {reason}") from error
@@ -235,7 +232,8 @@ def check_same(checkpoint: Checkpoint, config: TrainConfig, world: int) -> None:
     Raises:
         SettingsError: names the settings that differ.
     """
-    saved, now = _flat(checkpoint.state["config"]), _flat(config.as_dict())
+    # Through the present class: a setting that is newer than the run has its default in it.
+    saved, now = _flat(from_dict(checkpoint.state["config"]).as_dict()), _flat(config.as_dict())
     changed = sorted(
         key
         for key in saved.keys() | now.keys()
@@ -252,7 +250,7 @@ def check_same(checkpoint: Checkpoint, config: TrainConfig, world: int) -> None:
         )
 
 
-def _tensors(components: Components, live: Live) -> dict[str, dict[str, Tensor]]:
+def _tensors(components: Networks, live: Live) -> dict[str, dict[str, Tensor]]:
     """Networks, average and optimiser; complete in the first process, the others only help."""
     model = zero.inside(live.model)
     trained = get_model_state_dict(model, options=_FULL)
@@ -316,10 +314,16 @@ def _gathered(accelerator: Any, state: dict[str, Tensor]) -> list[dict[str, Tens
 
 
 def _network(name: str, cls: str, config: Mapping[str, Any]) -> Any:
-    for known in NETWORKS[name]:
+    for known in TRAINED[name]:
         if known.__name__ == cls:
             return known(**config)
     raise ValueError(f"{name} cannot be a {cls!r:.60}")
+
+
+def _scheduler(entry: Mapping[str, Any]) -> Any:
+    if entry["class"] not in SCHEDULERS:
+        raise ValueError(f"there is no scheduler {entry['class']!r:.60}")
+    return getattr(diffusers, entry["class"]).from_config(entry["config"])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
     autoencoder   pictures -> latents -> the same pictures
     estimator     pictures -> heat maps of the joints
+    prior         two poses -> the same, the start of alignment, where it is learned
     alignment     photo and two poses -> where each cell of the target looks in the photo
     diffusion     Eq. (3) and (4): the noise in a latent, given photo and pose
+                  (``training.swap_step`` with method "swap")
+    parser, landmarks    see ``training.garments.steps``
 
 Losses are means over samples, so gradients of several processes may be averaged.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,37 +25,46 @@ from reposedm.diffusion.interaction import over_grey
 from reposedm.diffusion.losses import hybrid_loss, mse_loss, noised, vlb_loss
 from reposedm.diffusion.prediction import is_flow, mixed, split_variance
 from reposedm.models.alignment import Alignment
+from reposedm.models.autoencoder import FACTOR
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.higherhrnet import imagenet_normalised
-from reposedm.models.mapping import warp
+from reposedm.models.mapping import Limbs, limbs_of, warp
 from reposedm.pipelines.baselines import encoded
 from reposedm.pipelines.conditions import Conditions, Inputs
 from reposedm.pipelines.reposedm import aligned
-from training.components import Components
+from training.components import Components, Networks
 from training.config import STAGES, StageName
 from training.draws import Draws
 from training.field import gradient_shift, levels_of, padded, source_picture, target_picture
+from training.garments.steps import landmarks_step, parser_step
 from training.loader import TrainingBatch
 
 Logs = dict[str, Tensor]
 
 
 def training_step(
-    stage: StageName, components: Components, batch: TrainingBatch, draws: Draws
+    stage: StageName, components: Networks, batch: TrainingBatch, draws: Draws
 ) -> tuple[Tensor, Logs]:
     """The loss of a batch in a stage, and numbers for the log (scalars, detached)."""
-    step = {
+    steps: dict[str, Any] = {
         "autoencoder": autoencoder_step,
         "estimator": estimator_step,
+        "prior": prior_step,
         "alignment": alignment_step,
         "diffusion": diffusion_step,
-    }[stage]
-    loss, logs = step(components, batch, draws)
+        "parser": parser_step,
+        "landmarks": landmarks_step,
+    }
+    if stage == "diffusion" and components.config.method == "swap":
+        from training.swap_step import swap_step  # which is made of parts of this module
+
+        steps[stage] = swap_step
+    loss, logs = steps[stage](components, batch, draws)
     return loss, {name: value.detach().float() for name, value in logs.items()}
 
 
 def draws_for(
-    components: Components, stage: StageName, places: range, device: torch.device | str
+    components: Networks, stage: StageName, places: range, device: torch.device | str
 ) -> Draws:
     """The random numbers of the samples at ``places`` of a stage's stream."""
     return Draws(components.config.seed, STAGES.index(stage), places, device)
@@ -63,20 +76,46 @@ def draws_for(
 def autoencoder_step(
     components: Components, batch: TrainingBatch, draws: Draws
 ) -> tuple[Tensor, Logs]:
-    """L1, L1 on differences of neighbouring pixels (detail), and a pull of latents towards 0."""
+    """L1, L1 on differences of neighbouring pixels (detail), and a pull of latents towards 0.
+
+    Sources keep their background: the photo that is encoded in sampling has one.
+    """
     weights, network = components.config.loss, as_autoencoder(components.autoencoder)
     channels = network.image_channels
     wanted = torch.cat([target_picture(batch, channels), source_picture(batch, channels)])
+    wanted = _crops(wanted, weights.autoencoder_crop, draws)
     raw = getattr(components.autoencoder, "encode_raw", network.encode)(wanted)  # 2B,c,h,w
     found = getattr(components.autoencoder, "decode_raw", network.decode)(raw)
-    seen = _visible(wanted)  # where the alpha hides a colour, it matters less
-    plain = (seen * (found - wanted).abs()).mean()
-    edges = torch.stack([(seen * one.abs()).mean() for one in _edges(found - wanted)]).sum()
+    plain = (found - wanted).abs().mean()
+    edges = torch.stack([one.abs().mean() for one in _edges(found - wanted)]).sum()
     size = raw.square().mean()
     loss = plain + weights.edges * edges + weights.latent * size
     mse = (found.detach().clamp(-1, 1) - wanted)[:, :3].square().mean()
     logs = {"l1": plain, "edges": edges, "latent": size, "psnr": 10 * torch.log10(4 / mse)}
     return loss, logs
+
+
+@torch.no_grad()
+def principal_components(
+    components: Components, batches: list[TrainingBatch]
+) -> tuple[Tensor, Tensor]:
+    """Mean colour (C,) and principal components (c, C, 8, 8) of both pictures' patches."""
+    network = as_autoencoder(components.autoencoder)
+    channels, count = network.image_channels, network.latent_channels
+    patches = []
+    for batch in batches:
+        both = torch.cat([target_picture(batch, channels), source_picture(batch, channels)])
+        patches.append(F.unfold(both.double(), FACTOR, stride=FACTOR))  # B,C 64,N
+    mean = torch.stack([one.unflatten(1, (channels, -1)).mean((0, 2, 3)) for one in patches]).mean(
+        0
+    )
+    covariance = torch.zeros((), device=mean.device)
+    for one in patches:
+        centred = (one.unflatten(1, (channels, -1)) - mean[:, None, None]).flatten(1, 2)  # B,P,N
+        covariance = covariance + torch.einsum("bpn,bqn->pq", centred, centred)
+    _, vectors = torch.linalg.eigh(covariance)  # ascending
+    chosen = vectors.flip(1)[:, :count].T
+    return mean.float(), chosen.reshape(count, channels, FACTOR, FACTOR).float()
 
 
 @torch.no_grad()
@@ -136,15 +175,15 @@ def alignment_loss(
     weights = components.config.loss
     alpha = batch.target[:, 3:] * 0.5 + 0.5 if batch.target.shape[1] == 4 else None
     person = None if alpha is None else F.interpolate(alpha, found.mapping.shape[2:], mode="area")
-    rounds = len(found.mappings)
-    growth = [weights.flow_growth ** (rounds - 1 - n) for n in range(rounds)]
+    first = () if found.prior is None else (found.prior,)
+    every = [*first, *zip(found.mappings, found.visibility, strict=True)]
+    growth = [weights.flow_growth ** (len(every) - 1 - n) for n in range(len(every))]
     flow = visibility = found.mapping.new_zeros(())
     if batch.flow is not None and batch.flow_valid is not None and batch.visibility is not None:
         known = batch.flow_known.to(batch.flow).reshape(-1, 1, 1, 1)
         on_person = known if person is None else known * person
-        for factor, mapping, logit in zip(growth, found.mappings, found.visibility, strict=True):
-            distance = (mapping - batch.flow).square().sum(1, keepdim=True).add(1e-6).sqrt()
-            flow = flow + factor * _mean(distance, batch.flow_valid)
+        for factor, (mapping, logit) in zip(growth, every, strict=True):
+            flow = flow + factor * _mean(_distance(mapping, batch.flow), batch.flow_valid)
             entropy = F.binary_cross_entropy_with_logits(
                 logit, batch.visibility.clamp(0, 1), reduction="none"
             )
@@ -154,9 +193,30 @@ def alignment_loss(
     loss = loss + weights.photometric * photometric
     logs = {"photometric": photometric}
     if batch.flow is not None and batch.flow_valid is not None:
-        last = (found.mapping - batch.flow).square().sum(1, keepdim=True).sqrt()
-        logs |= {"flow_cells": _mean(last, batch.flow_valid), "visibility": visibility}
+        last = _mean(_distance(found.mapping, batch.flow), batch.flow_valid)
+        logs |= {"flow_cells": last, "visibility": visibility}
     return loss, logs
+
+
+def prior_step(components: Components, batch: TrainingBatch, draws: Draws) -> tuple[Tensor, Logs]:
+    """Flow and visibility of the learned F^0 alone, from exact correspondence; sees no picture."""
+    network: Any = components.alignment
+    if network is None or network.prior is None:
+        raise ValueError("the prior's stage needs models.alignment.initial: learned")
+    if batch.flow is None or batch.flow_valid is None or batch.visibility is None:
+        raise ValueError("the prior's stage needs pairs with exact correspondence")
+    limbs = limbs_of_batch(batch)
+    mapping, logit = network.prior(limbs)
+    person = F.interpolate(batch.target[:, 3:] * 0.5 + 0.5, mapping.shape[2:], mode="area")
+    known = batch.flow_known.to(mapping).reshape(-1, 1, 1, 1) * person
+    flow = _mean(_distance(mapping, batch.flow), batch.flow_valid)
+    entropy = F.binary_cross_entropy_with_logits(
+        logit, batch.visibility.clamp(0, 1), reduction="none"
+    )
+    seen = _mean(entropy, known)
+    analytic = _mean(_distance(limbs.blended(), batch.flow), batch.flow_valid)
+    logs = {"flow_cells": flow, "analytic_cells": analytic, "visibility": seen}
+    return flow + components.config.loss.visibility * seen, logs
 
 
 # diffusion
@@ -173,14 +233,18 @@ def diffusion_step(
     with torch.no_grad():
         clean = network.encode(target_picture(batch, network.image_channels)).float()  # y_0
     shown, found = conditions_of_batch(components, batch)
-    noise = draws.normal(clean.shape[1:])  # B,c,h,w
-    t, level = levels_of(components, draws)
+    copies = settings.draws
+    clean, shown = clean.repeat(copies, 1, 1, 1), repeated(shown, copies)
+    # What depends on the sample alone is made once; noise, level and dropout are each copy's own.
+    noise = torch.cat([draws.normal(clean.shape[1:]) for _ in range(copies)])  # K B,c,h,w
+    t, level = levels_of(components, draws, copies)
     noisy = (
         mixed(clean, noise, level)
         if is_flow(components.scheduler)
         else noised(clean, noise, t, components.scheduler)
     )  # Eq. (1)
-    drop_pose, drop_photo = dropped(settings.dropout, settings.dropout_rate, draws)
+    lost = [dropped(settings.dropout, settings.dropout_rate, draws) for _ in range(copies)]
+    drop_pose, drop_photo = (torch.cat(which) for which in zip(*lost, strict=True))
     output = unet(
         noisy, t, shown.pose, shown.context, extra=shown.extra,
         drop_pose=drop_pose, drop_photo=drop_photo,
@@ -207,11 +271,29 @@ def diffusion_step(
     return total, logs
 
 
+def repeated(shown: Conditions, copies: int) -> Conditions:
+    """The same conditions for ``copies`` noises of each sample, the batch ``copies`` times over."""
+    if copies == 1:
+        return shown
+
+    def many(x: Tensor | None) -> Tensor | None:
+        return None if x is None else x.repeat(copies, 1, 1, 1)
+
+    return dataclasses.replace(
+        shown,
+        pose=shown.pose.repeat(copies, 1, 1, 1),
+        context=[one.repeat(copies, 1, 1, 1) for one in shown.context],
+        extra=many(shown.extra),
+    )
+
+
 def conditions_of_batch(
     components: Components, batch: TrainingBatch
 ) -> tuple[Conditions, Alignment | None]:
     """What the U-Net is told, by the pipelines' own functions; and the alignment, if there is."""
     network, inputs = as_autoencoder(components.autoencoder), inputs_of_batch(batch)
+    if components.alignment is not None and components.alignment.config.initial == "learned":
+        inputs = dataclasses.replace(inputs, limbs=limbs_of_batch(batch))
     if components.alignment is None:
         return encoded(components.unet, network, components, inputs), None
     recorded = _Recorded(components.alignment)
@@ -235,6 +317,15 @@ def dropped(how: str, rate: float, draws: Draws) -> tuple[Tensor, Tensor]:
 
 
 # shared
+
+
+def limbs_of_batch(batch: TrainingBatch) -> Limbs:
+    """What the bones of a batch's poses say about each cell."""
+    return limbs_of(
+        batch.source_joints, batch.target_joints, batch.source_states, batch.target_states,
+        size=(batch.source.shape[2], batch.source.shape[3]),
+        shape=(batch.target_heat.shape[2], batch.target_heat.shape[3]),
+    )  # fmt: skip
 
 
 def inputs_of_batch(batch: TrainingBatch) -> Inputs:
@@ -283,12 +374,20 @@ def _photometric(batch: TrainingBatch, found: Alignment, alpha: Tensor | None) -
     return total
 
 
-def _visible(picture: Tensor) -> Tensor:
-    """Weights (B, channels, H, W): colours count by their alpha (a tenth at least), alpha fully."""
-    if picture.shape[1] == 3:
-        return torch.ones_like(picture)
-    color = (picture[:, 3:] * 0.5 + 0.5).clamp_min(0.1)
-    return torch.cat([color.expand(-1, 3, -1, -1), torch.ones_like(color)], 1)
+def _crops(pictures: Tensor, side: int, draws: Draws) -> Tensor:
+    """A square of each picture at a place of its own, (2B, C, side, side); 0: all of it."""
+    height, width = pictures.shape[2:]
+    if not side or side >= min(height, width):
+        return pictures
+    places = []
+    for _ in range(2):  # targets, then sources
+        rows, columns = (draws.integers(n - side + 1) for n in (height, width))
+        places += list(zip(rows.tolist(), columns.tolist(), strict=True))
+    cut = [
+        one[:, row : row + side, column : column + side]
+        for one, (row, column) in zip(pictures, places, strict=True)
+    ]
+    return torch.stack(cut)
 
 
 def _edges(x: Tensor) -> list[Tensor]:
@@ -296,6 +395,11 @@ def _edges(x: Tensor) -> list[Tensor]:
     right = F.pad(x[..., 1:] - x[..., :-1], (0, 1))
     below = F.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
     return [right, below]
+
+
+def _distance(mapping: Tensor, truth: Tensor) -> Tensor:
+    """Between two mappings, in cells, (B, 1, h, w); its gradient exists at 0, too."""
+    return (mapping - truth).square().sum(1, keepdim=True).add(1e-6).sqrt()
 
 
 def _mean(value: Tensor, weight: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,13 +32,13 @@ from reposedm.errors import RePoseError, SettingsError
 from training import zero
 from training.accelerator import computes_in_bf16, make_accelerator
 from training.checkpoint import Checkpoint, CheckpointError, clear_partial, latest
-from training.components import Components, build
+from training.components import Components, Networks, build
 from training.config import STAGES, StageConfig, StageName, TrainConfig, load_config
 from training.draws import Draws
 from training.ema import Average
-from training.export import export, save_networks
+from training.export import FOR_THE_APP, export_stage, save_networks
 from training.field import calibrate
-from training.loader import Stream, TrainingBatch, open_pairs
+from training.loader import Needs, Stream, TrainingBatch, open_pairs
 from training.lock import locked
 from training.report import Report
 from training.resume import (
@@ -50,7 +50,7 @@ from training.resume import (
     restore_training,
     store,
 )
-from training.steps import draws_for, latent_statistics, training_step
+from training.steps import draws_for, latent_statistics, principal_components, training_step
 from training.stop import Stop
 
 MOST_BAD_STEPS: Final = 3
@@ -79,7 +79,7 @@ class Trainee(nn.Module):
     With ``bf16`` it computes in that format; without, in the one that accelerate sees to.
     """
 
-    def __init__(self, stage: StageName, components: Components, *, bf16: bool = False) -> None:
+    def __init__(self, stage: StageName, components: Networks, *, bf16: bool = False) -> None:
         """Freeze and unfreeze as the stage wants."""
         super().__init__()
         self.stage: StageName = stage
@@ -135,12 +135,14 @@ def train(config: TrainConfig, options: Options) -> int:
             progress = train_stage(work, progress, checkpoint)
             checkpoint = None
             done = progress.step >= config.stage(stage).steps
-            if progress.step and (done or stage == "diffusion"):
+            if progress.step and (done or stage in FOR_THE_APP):
                 components = averaged(work, progress, done=done)
+                if accelerator.is_main_process and stage in FOR_THE_APP and not stop.code:
+                    report.say(
+                        f"weights for the app: {export_stage(components, stage, run / 'weights')}"
+                    )
             if not done:
                 break
-        if accelerator.is_main_process and stage == "diffusion" and progress.step and not stop.code:
-            report.say(f"weights for the app: {export(components, run / 'weights').parent}")
         return stop.code or 0
 
 
@@ -149,7 +151,7 @@ class Work:
     """What every part of a stage needs."""
 
     accelerator: Any
-    components: Components
+    components: Networks
     report: Report
     stop: Stop
     options: Options
@@ -158,6 +160,11 @@ class Work:
     def config(self) -> TrainConfig:
         """Of the run."""
         return self.components.config
+
+    @property
+    def pipeline(self) -> Components:
+        """The networks, in a run that trains a pipeline's."""
+        return cast(Components, self.components)
 
 
 def train_stage(work: Work, progress: Progress, checkpoint: Checkpoint | None) -> Progress:
@@ -173,9 +180,11 @@ def train_stage(work: Work, progress: Progress, checkpoint: Checkpoint | None) -
     settings, log = config.stage(stage), config.log
     world = work.accelerator.num_processes
     stream = Stream(config, stage, rank=work.accelerator.process_index, world=world)
-    if stage == "diffusion" and config.diffusion.guided and not work.components.strength:
-        work.components.strength = calibrated(work, stream)
+    if stage == "diffusion" and config.method == "full" and not work.components.strength:
+        work.components.strength = calibrated(work)
         report.say(f"interaction field: lambda = {work.components.strength:.4g}")
+    if stage == "autoencoder" and not progress.step and checkpoint is None:
+        fit_linear(work, stream)
     live = prepare(work, stage)
     if checkpoint is not None:
         restore_training(
@@ -207,7 +216,7 @@ def train_stage(work: Work, progress: Progress, checkpoint: Checkpoint | None) -
             held_out = held_out or validation_batches(config, stage)
             report.tell_validation(progress, validate(work, live, held_out))
         if log.samples and due(progress.step, log.samples_every, last):
-            report.picture(work.components, live, progress)
+            report.picture(work.pipeline, live, progress)
         if not bad and due(progress.step, config.checkpoint.every, last):
             store(work.accelerator, Path(config.out), work.components, live, progress)
             saved = progress.step
@@ -269,7 +278,7 @@ def prepare(work: Work, stage: StageName) -> Live:
     return Live(stage, tuple(trainee.parts), model, prepared, Average(model, settings.ema))
 
 
-def averaged(work: Work, progress: Progress, *, done: bool) -> Components:
+def averaged(work: Work, progress: Progress, *, done: bool) -> Networks:
     """The networks as the newest checkpoint has them, averaged: new modules, in no wrapper.
 
     What a finished stage trained is also written to ``OUT/networks``, for ``init`` of other runs.
@@ -285,8 +294,8 @@ def averaged(work: Work, progress: Progress, *, done: bool) -> Components:
     if progress.stage == "autoencoder":
         stream = Stream(config, "autoencoder")
         batches = [b.to(work.accelerator.device) for b in stream.some(STATISTICS_BATCHES)]
-        network: Any = found.autoencoder
-        network.set_latent_statistics(*latent_statistics(found, batches))
+        parts: Any = found
+        parts.autoencoder.set_latent_statistics(*latent_statistics(parts, batches))
     if work.accelerator.is_main_process:
         trained = [name for name in found.networks if name in found.prepare(progress.stage)]
         save_networks(found, trained, run / "networks")
@@ -294,7 +303,15 @@ def averaged(work: Work, progress: Progress, *, done: bool) -> Components:
     return found
 
 
-def calibrated(work: Work, stream: Stream) -> float:
+def fit_linear(work: Work, stream: Stream) -> None:
+    """The linear half of a new autoencoder of ours, in closed form, the same in every process."""
+    network: Any = work.pipeline.autoencoder
+    if hasattr(network, "set_principal_components"):
+        some = [one.to(work.accelerator.device) for one in stream.some(STATISTICS_BATCHES)]
+        network.set_principal_components(*principal_components(work.pipeline, some))
+
+
+def calibrated(work: Work) -> float:
     """Lambda of the interaction field; the same in every process.
 
     Raises:
@@ -302,12 +319,12 @@ def calibrated(work: Work, stream: Stream) -> float:
     """
     work.components.prepare("diffusion")
     values = []
-    some = stream.some(CALIBRATION_BATCHES)
-    for number, batch in enumerate(some):
+    stream = Stream(work.config, "diffusion", needs=Needs(heat17=True))
+    for number, batch in enumerate(stream.some(CALIBRATION_BATCHES)):
         places = range(number * len(batch), (number + 1) * len(batch))
         draws = draws_for(work.components, "diffusion", places, work.accelerator.device)
         try:
-            values.append(calibrate(work.components, batch.to(work.accelerator.device), draws))
+            values.append(calibrate(work.pipeline, batch.to(work.accelerator.device), draws))
         except ValueError as error:
             raise SettingsError(f"the interaction field cannot be used: {error}") from error
     return statistics.median(values)
@@ -315,7 +332,7 @@ def calibrated(work: Work, stream: Stream) -> float:
 
 def validation_batches(config: TrainConfig, stage: StageName) -> list[TrainingBatch]:
     """The same few batches every time, on the CPU."""
-    pairs = open_pairs(config, config.data.validation)
+    pairs = open_pairs(config, config.data.validation, stage)
     return Stream(config, stage, pairs=pairs).some(config.log.validate_batches)
 
 
@@ -337,11 +354,7 @@ def validate(work: Work, live: Live, batches: Sequence[TrainingBatch]) -> dict[s
 
 def set_rate(optimizer: Any, settings: StageConfig, step: int) -> float:
     """Set and return the learning rate of a step, which depends on its number alone."""
-    rate = settings.learning_rate
-    if step < settings.warmup:
-        rate *= (step + 1) / settings.warmup
-    if settings.schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+    rate = settings.rate(step)
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate

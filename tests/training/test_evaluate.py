@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from reposedm.pipelines.base import Capabilities, Output, Step
+from reposedm.pipelines.base import Capabilities, Correspondence, Output, Step
 from reposedm.pose import Pose
 from training.candidates import (
     MethodCandidate,
@@ -196,11 +195,6 @@ def test_a_strip_of_five_panels_gives_the_last(tmp_path: Path) -> None:
         ResultsFolder(tmp_path, {**names, 8: names[7]})
 
 
-class Alignment(torch.nn.Module):
-    def forward(self) -> SimpleNamespace:
-        return SimpleNamespace(mapping=torch.zeros(1, 2, 8, 6))
-
-
 class Noisy:
     """The target with noise from the seed's generator, opaque; counts what it was asked."""
 
@@ -209,7 +203,7 @@ class Noisy:
     )
 
     def __init__(self, targets: dict[tuple[float, ...], np.ndarray]) -> None:
-        self.targets, self.calls, self.alignment = targets, 0, Alignment()
+        self.targets, self.calls = targets, 0
 
     def stream(
         self,
@@ -221,7 +215,6 @@ class Noisy:
         **_: Any,
     ) -> Generator[Step, None, Output]:
         self.calls += 1
-        self.alignment()
         yield Step(1, 1, "noise")
         clean = self.targets[tuple(target_pose.points.ravel())].astype(float)
         layers = []
@@ -230,7 +223,8 @@ class Noisy:
             layer = np.full((*clean.shape[:2], 4), 255, np.uint8)
             layer[..., :3] = np.clip(clean + noise, 0, 255)
             layers.append(layer)
-        return Output(layers)
+        still = Correspondence(np.zeros((2, 8, 6), np.float32), np.ones((8, 6), np.float32))
+        return Output(layers, correspondence=still)
 
 
 def noisy(work: Path, seeds: list[int], pairs: tuple[int, ...] = (0, 24)) -> Evaluation:

@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--outfits", type=int, default=1, help="render each picture in so many")
     render.add_argument("--products", action="store_true", help="garments alone, with landmarks")
     render.add_argument("--photographic", type=float, default=0.0, help="0 none, 1 as photographs")
+    render.add_argument(
+        "--one-camera", action="store_true", help="one camera for all pictures of a person"
+    )
     render.add_argument("--samples", type=int, default=2, help="per pixel along each side")
     render.add_argument("--full-body-only", action="store_true")
     render.add_argument("--quality", type=int, default=92, help="of JPEG")
@@ -58,7 +61,7 @@ def _render(options: argparse.Namespace) -> int:
         options.out, str(find_pack(options.assets)), options.identities,
         options.poses_per_identity, _size(options.size), options.seed, options.mode,
         options.outfits, options.products, options.photographic, options.samples,
-        options.full_body_only, options.quality, options.workers,
+        options.full_body_only, options.quality, options.workers, options.one_camera,
     )  # fmt: skip
     started, pictures = time.monotonic(), 0
     for count, record in enumerate(render_dataset(plan, options.max_seconds), 1):

@@ -57,8 +57,10 @@ def _window(picture: Array, size: tuple[int, int], rng: np.random.Generator) -> 
 
 @njit(fastmath=True, cache=True)
 def _stage(
-    eye, cos, sin, focal, centre_x, centre_y, wall, depth, axes, frame, strength, floor, shade
-):  # pragma: no cover - compiled
+    eye: Array, cos: float, sin: float, focal: float, centre_x: float, centre_y: float,
+    wall: float, depth: Array, axes: Array, frame: Array, strength: float, floor: Array,
+    shade: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     """How much of each pixel is floor (a soft crease, as of a paper roll), and its brightness."""
     height, width = floor.shape
     for y in range(height):

@@ -88,7 +88,7 @@ class Placement:
 
     def __call__(self, points: Array) -> NDArray[np.float32]:
         """(N, 3) of the pose -> of the scene."""
-        moved = (points - self.centre) @ self.turned.T
+        moved: Array = (points - self.centre) @ self.turned.T
         moved[:, 1] -= self.floor
         return np.ascontiguousarray(moved, np.float32)
 

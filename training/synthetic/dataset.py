@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.errors import SettingsError
+from reposedm.garments.joints import LANDMARKS
 from reposedm.pose.skeleton import JOINTS
 from training.synthetic.assets import Assets, load_assets
 from training.synthetic.labels import PARTS, SEGMENTS
@@ -21,7 +22,7 @@ from training.synthetic.maps import encode
 from training.synthetic.outfit import Outfit
 from training.synthetic.person import make_person
 from training.synthetic.photographic import photograph, sample_film
-from training.synthetic.product import GARMENTS, LANDMARKS, render_product
+from training.synthetic.product import GARMENTS, render_product
 from training.synthetic.surveillance import render_surveillance
 from training.synthetic.views import Session, View, render_again, render_session
 
@@ -47,6 +48,8 @@ class Plan:
         outfits: in how many outfits each picture is rendered.
         products: garments alone as well.
         photographic: 0 as rendered, 1 as photographs are.
+        one_camera: all pictures of a person by one camera, so that one lets expect the colours of
+            another; noise and file are each one's own. Otherwise each has a camera of its own.
         samples: along each side of a pixel.
         full_body: never cut at knee, thigh or waist.
         quality: of JPEG.
@@ -70,6 +73,7 @@ class Plan:
     full_body: bool = False
     quality: int = 92
     workers: int = 2
+    one_camera: bool = False
 
     def __post_init__(self) -> None:
         """Check."""
@@ -169,13 +173,15 @@ def _session(plan: Plan, assets: Assets, seed: int) -> tuple[Session, tuple[int,
 
 
 def _photographed(plan: Plan, views: tuple[View, ...], seed: int) -> list[dict[str, Any]]:
-    """The files' content of each view; every view of a person has a camera of its own."""
+    """The files' content of each view."""
     out = []
     for index, view in enumerate(views):
         image, alpha = view.image, view.alpha
         if plan.photographic:
-            rng = np.random.default_rng((seed, 13, index))
-            film = sample_film(rng, plan.photographic, plan.size[1])
+            key = (seed, 13) if plan.one_camera else (seed, 13, index)
+            film = sample_film(np.random.default_rng(key), plan.photographic, plan.size[1])
+            if plan.one_camera:
+                film = replace(film, seed=film.seed + index)
             image, changed = photograph(film, image, alpha)
             alpha = alpha if changed is None else changed
         out.append({"image": image, "alpha": alpha, "view": view})

@@ -58,7 +58,7 @@ def read_obj(path: Path) -> ObjFile:
             corners = [corner.split("/") for corner in rest]
             uvs = [int(c[1]) - 1 if len(c) > 1 and c[1] else 0 for c in corners]
             faces.append(([int(c[0]) - 1 for c in corners], uvs, group))
-    return ObjFile(np.array(vertices, np.float32), np.array(uv or [(0, 0)], np.float32), faces)
+    return ObjFile(np.array(vertices, np.float32), np.array(uv or [[0.0, 0.0]], np.float32), faces)
 
 
 def read_target(path: Path, count: int) -> NDArray[np.float16]:

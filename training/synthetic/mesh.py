@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 
 @njit(cache=True)
-def pose_bones(parent, local, rest, turned, position):  # pragma: no cover - compiled
+def pose_bones(
+    parent: Array, local: Array, rest: Array, turned: Array, position: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     """Global rotations (n, 3, 3) and joint positions (n, 3), written in place.
 
     ``local`` rotations are aligned with the world's axes; parents come before their children.
@@ -32,7 +39,10 @@ def pose_bones(parent, local, rest, turned, position):  # pragma: no cover - com
 
 
 @njit(fastmath=True, cache=True)
-def skin(vertices, bones, weights, turned, position, rest, out):  # pragma: no cover
+def skin(
+    vertices: Array, bones: Array, weights: Array, turned: Array, position: Array, rest: Array,
+    out: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     """Linear blend skinning: (N, 3) at rest -> posed, written to ``out``; four bones each."""
     for i in range(vertices.shape[0]):
         x = y = z = 0.0
@@ -54,7 +64,7 @@ def skin(vertices, bones, weights, turned, position, rest, out):  # pragma: no c
 
 
 @njit(fastmath=True, cache=True)
-def normals(vertices, triangles, out):  # pragma: no cover
+def normals(vertices: Array, triangles: Array, out: Array) -> None:  # pragma: no cover - compiled
     """Unit vertex normals (N, 3), weighted by area, written to ``out``."""
     out[:] = 0
     for t in range(triangles.shape[0]):

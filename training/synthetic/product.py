@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reposedm.garments.joints import LANDMARKS
 from training.synthetic.assets import Assets
 from training.synthetic.body import joints_in_space, skinned
 from training.synthetic.camera import Viewpoint, placed, sample_camera
@@ -21,12 +22,6 @@ from training.synthetic.views import View, render_view
 Array = NDArray[Any]
 
 GARMENTS: Final = (Material.TOP, Material.OUTER, Material.BOTTOM, Material.SKIRT)
-LANDMARKS: Final = (
-    "collar right", "collar middle", "collar left", "right cuff outer", "right cuff inner",
-    "left cuff outer", "left cuff inner", "waist right", "waist left", "hem right", "hem middle",
-    "hem left", "right leg outer", "right leg inner", "left leg outer", "left leg inner",
-)  # fmt: skip
-"""Right and left are the wearer's."""
 STEPS: Final = 3.0
 
 

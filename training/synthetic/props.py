@@ -43,7 +43,7 @@ def with_seat(
         "segment": np.zeros(more),
         "cuts": np.ones((len(corners), CUTS)),
     }
-    joined = {}
+    joined: dict[str, Any] = {}
     for name, values in lists.items():
         own = getattr(person, name)
         joined[name] = np.ascontiguousarray(np.concatenate((own, values.astype(own.dtype))))
@@ -52,7 +52,8 @@ def with_seat(
 
 def box(height: float) -> tuple[Array, Array]:
     """A box on the floor: (24, 3) corners, four a face so that edges are sharp; (12, 3) faces."""
-    corners, faces = [], []
+    corners: list[Array] = []
+    faces: list[tuple[int, int, int]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             first, second = (axis + 1) % 3, (axis + 2) % 3

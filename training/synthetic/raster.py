@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 FAR: Final = 1e9
 """Depth where nothing is."""
@@ -63,7 +65,7 @@ def rasterise(
 
 
 @njit(fastmath=True, cache=True)
-def _opacity(alphas, slot, u, v):  # pragma: no cover - compiled
+def _opacity(alphas: Array, slot: int, u: float, v: float) -> int:  # pragma: no cover - compiled
     side = alphas.shape[1]
     column = min(int((u - np.floor(u)) * side), side - 1)
     row = max(0, min(int((1.0 - (v - np.floor(v))) * side), side - 1))
@@ -72,8 +74,9 @@ def _opacity(alphas, slot, u, v):  # pragma: no cover - compiled
 
 @njit(fastmath=True, cache=True)
 def _raster(
-    screen, triangles, materials, cuts, uv, table, alphas, dither, depth, triangle, weights
-):  # pragma: no cover - compiled
+    screen: Array, triangles: Array, materials: Array, cuts: Array, uv: Array, table: Array,
+    alphas: Array, dither: Array, depth: Array, triangle: Array, weights: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     height, width = depth.shape
     fields = cuts.shape[1]
     for t in range(triangles.shape[0]):

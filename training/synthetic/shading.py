@@ -63,7 +63,7 @@ def shadow_map(
         alphas: cut-outs.
         axes: (3, 3) of the light.
     """
-    flat = points @ axes.T.astype(np.float32)
+    flat: Array = points @ axes.T.astype(np.float32)
     low, high = flat[seen].min(0), flat[seen].max(0)
     scale = 0.94 * SHADOW_SIDE / max(float(high[0] - low[0]), float(high[1] - low[1]))
     frame = np.array(((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, scale))
@@ -115,7 +115,10 @@ def shade(
 
 
 @njit(fastmath=True, cache=True)
-def lit_share(depth, axes, frame, x, y, z, bias, spread):  # pragma: no cover - compiled
+def lit_share(
+    depth: Array, axes: Array, frame: Array, x: float, y: float, z: float, bias: float,
+    spread: float,
+) -> float:  # fmt: skip  # pragma: no cover - compiled
     """The part of the key light that reaches a point: 5 x 5 samples of the shadow map."""
     side = depth.shape[0]
     u = (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z - frame[0]) * frame[2] + side * 0.5
@@ -132,7 +135,9 @@ def lit_share(depth, axes, frame, x, y, z, bias, spread):  # pragma: no cover - 
 
 
 @njit(fastmath=True, cache=True)
-def _texel(textures, slot, u, v, out):  # pragma: no cover - compiled
+def _texel(
+    textures: Array, slot: int, u: float, v: float, out: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     """Bilinear, wrapping; sRGB squared to about linear, in 0..1."""
     side = textures.shape[1]
     x, y = (u - np.floor(u)) * side - 0.5, (1.0 - (v - np.floor(v))) * side - 0.5
@@ -148,7 +153,9 @@ def _texel(textures, slot, u, v, out):  # pragma: no cover - compiled
 
 
 @njit(fastmath=True, cache=True)
-def _hollows(depth, scale, taps, far, out):  # pragma: no cover - compiled
+def _hollows(
+    depth: Array, scale: float, taps: Array, far: float, out: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     height, width = depth.shape
     for y in range(height):
         for x in range(width):
@@ -172,9 +179,11 @@ def _hollows(depth, scale, taps, far, out):  # pragma: no cover - compiled
 
 @njit(fastmath=True, cache=True)
 def _shade(
-    triangle, weights, triangles, material, points, normals, uv, chart, table, textures,
-    depth, axes, frame, light, eye, samples, openness, color, cover,
-):  # fmt: skip  # pragma: no cover - compiled
+    triangle: Array, weights: Array, triangles: Array, material: Array, points: Array,
+    normals: Array, uv: Array, chart: Array, table: Array, textures: Array, depth: Array,
+    axes: Array, frame: Array, light: Array, eye: Array, samples: int, openness: Array,
+    color: Array, cover: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     height, width = cover.shape
     base, cloth = np.zeros(3), np.zeros(3)
     share = 1.0 / (samples * samples)

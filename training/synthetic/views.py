@@ -65,6 +65,7 @@ class View:
         scene: light and background.
         yaw: away from the camera, degrees.
         framing: of ``camera.FRAMINGS``.
+        grain: number of the film's noise, and of the part of a photographed background.
     """
 
     image: NDArray[np.uint8]
@@ -83,6 +84,7 @@ class View:
     scene: Scene
     yaw: float
     framing: str
+    grain: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,11 +191,12 @@ def sample_view(
 def render_again(assets: Assets, person: Person, like: View, *, samples: int = 2) -> View:
     """Another outfit (or person) in the pose, place, light and camera of a view.
 
-    The joints of the same body stay where they are to the bit.
+    The joints of the same body stay where they are to the bit; so does, for the same seed, all of
+    the background that the person's shadow does not reach.
     """
     return render_view(
         assets, person, like.posture, like.scene, like.camera, like.placement,
-        samples=samples, yaw=like.yaw, framing=like.framing,
+        samples=samples, yaw=like.yaw, framing=like.framing, grain=like.grain,
     )  # fmt: skip
 
 
@@ -250,7 +253,7 @@ def render_view(
     return View(
         image, (np.clip(alpha, 0, 1) * 255 + 0.5).astype(np.uint8), pose, segment, part,
         canonical, depth, np.where(triangle >= count, -1, triangle), weights,
-        screen[: len(person.rest)], posture, camera, placement, scene, yaw, framing,
+        screen[: len(person.rest)], posture, camera, placement, scene, yaw, framing, grain,
     )  # fmt: skip
 
 
@@ -285,8 +288,9 @@ def _annotated(triangle: Array, weights: Array, person: Person) -> tuple[Array, 
 
 @njit(cache=True)
 def _annotate(
-    triangle, weights, triangles, segments, parts, places, segment, part, canonical
-):  # pragma: no cover - compiled
+    triangle: Array, weights: Array, triangles: Array, segments: Array, parts: Array,
+    places: Array, segment: Array, part: Array, canonical: Array,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     for y in range(triangle.shape[0]):
         for x in range(triangle.shape[1]):
             t = triangle[y, x]
@@ -303,7 +307,7 @@ def _annotate(
 
 
 @njit(fastmath=True, cache=True)
-def _tone(linear, grain, out):  # pragma: no cover - compiled
+def _tone(linear: Array, grain: Array, out: Array) -> None:  # pragma: no cover - compiled
     for y in range(linear.shape[0]):
         for x in range(linear.shape[1]):
             for c in range(3):

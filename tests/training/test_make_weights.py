@@ -1,0 +1,64 @@
+"""``make weights``: its commands are commands, and each trains one stage from the one before."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from training.arms import parse_arm
+from training.config import load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(target: str) -> list[list[str]]:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    done = subprocess.run(
+        [make, "-n", target, "BIN=bin", "VENV=/nowhere", "RUNS=r"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = done.stdout.replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[2:] for line in lines if line.startswith("bin/python -m")]
+
+
+def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
+    trained = [line for line in commands("weights") if line[0] == "training.train"]
+    plans = []
+    for line in trained:
+        name = line[line.index("--config") + 1]
+        settings = [word for word in line if "=" in word and not word.startswith("-")]
+        config = load_config(name, settings)
+        assert "--max-minutes" in line
+        out = line[line.index("--out") + 1]
+        plans.append((name, out, config.plan, config.data.root))
+        if config.plan == ("diffusion",):
+            assert config.init.autoencoder == "r/small-autoencoder/networks/autoencoder"
+    assert plans == [
+        ("small", "r/small-autoencoder", ("autoencoder",), "data/people"),
+        ("small", "r/small-estimator", ("estimator",), "data/people"),
+        ("small", "r/small-alignment", ("prior", "alignment"), "data/people"),
+        ("small", "r/small", ("diffusion",), "data/people"),
+        ("small-b1", "r/small-b1", ("diffusion",), "data/people"),
+    ]
+
+
+def test_then_it_is_measured_and_the_card_written() -> None:
+    made = commands("weights")
+    names = [line[0] for line in made]
+    assert names[-1] == "training.card"
+    for name in names:
+        assert importlib.util.find_spec(name) is not None, name  # type: ignore[attr-defined]
+    (ablation,) = (line for line in made if line[0] == "training.ablation")
+    arms = [parse_arm(ablation[k + 1]) for k, word in enumerate(ablation) if word == "--arm"]
+    assert {arm.name for arm in arms} == {"full", "b1", "b2"}
+    rendered = {line[line.index("--out") + 1]: line for line in made if "render" in line}
+    assert "--one-camera" in rendered["data/held-out"]
+    seeds = [line[line.index("--seed") + 1] for line in rendered.values()]
+    assert len(set(seeds)) == 2  # nobody is in both
