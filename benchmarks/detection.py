@@ -147,10 +147,12 @@ def main() -> int:
     if not placed:
         print("no annotated person could be judged", file=sys.stderr)
         return 2
-    for name, near, drawn in (("all", placed, shown), ("*: > 200 px, whole", large, large_shown)):
-        if near:
-            a, b = np.concatenate(near).mean(), np.concatenate(drawn).mean()
-            print(f"PCKh@0.5 {name} ({len(near)} people): placed {a:.3f}, shown {b:.3f}")
+    for name, all_near, all_drawn in (
+        ("all", placed, shown), ("*: > 200 px, whole", large, large_shown),
+    ):  # fmt: skip
+        if all_near:
+            a, b = np.concatenate(all_near).mean(), np.concatenate(all_drawn).mean()
+            print(f"PCKh@0.5 {name} ({len(all_near)} people): placed {a:.3f}, shown {b:.3f}")
     print(f"found but not annotated: {extra}")
     print(f"seconds a photo, warm: median {statistics.median(seconds):.3f}, max {max(seconds):.3f}")
     print(f"CPU seconds a photo: median {statistics.median(cpu):.3f}, max {max(cpu):.3f}")

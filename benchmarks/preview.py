@@ -5,7 +5,8 @@
 Every person of every photo is put into presets and single-joint drags, composited over the filled
 background, and detected again. Counted are the wanted visible joints that the detector finds within
 0.2 torso lengths; poses that show another side of the body, or joints outside the photo or not seen
-on it, are left out. Times are the best of several, at 768 x 1024, on a photo that is resized to it.
+on it, are left out. ``benchmarks.reposed`` does the same for any method. Times are the best of
+several, at 768 x 1024, on a photo that is resized to it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,52 +25,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.reposed import accuracy, judged, targets  # noqa: E402
 from reposedm.detect import detect_people, person_mask  # noqa: E402
 from reposedm.errors import RePoseError  # noqa: E402
 from reposedm.imaging import over, read_image  # noqa: E402
 from reposedm.imaging.fill import fill_background  # noqa: E402
 from reposedm.pipelines.preview import Puppet, prepare  # noqa: E402
-from reposedm.pose import Pose, preset  # noqa: E402
+from reposedm.pose import preset  # noqa: E402
 
-PRESETS = (
-    "standing", "contrapposto", "hands-on-hips", "a-pose", "t-pose", "arms-raised", "waving",
-    "pointing", "walking-front", "star-jump", "lunge", "dancing", "yoga-tree", "sitting-front",
-)  # fmt: skip
-DRAGS = {"right elbow": (2, 3, 4), "left elbow": (5, 6, 7), "right knee": (8, 9, 10)}
-TURNS = (-60, -30, 30, 60)
 SIZE = (768, 1024)
-
-
-def targets(pose: Pose) -> Iterator[tuple[str, Pose]]:
-    """Poses to try: presets on this body, and one limb turned about its root."""
-    for name in PRESETS:
-        yield name, preset(name, pose, pose.size)
-    for name, chain in DRAGS.items():
-        for degrees in TURNS:
-            angle = np.radians(degrees)
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            points = pose.points.copy()
-            root = points[chain[0]]
-            points[list(chain[1:])] = (points[list(chain[1:])] - root) @ turn.T + root
-            yield f"{name} {degrees:+d}", pose.replace(points=points)
-
-
-def countable(source: Pose, target: Pose) -> np.ndarray:
-    """(18,) joints that the result must show: seen in the photo, wanted visible, inside it."""
-    inside = (target.points >= 0).all(1) & (target.points < target.size).all(1)
-    count = source.visible & target.visible & inside
-    count[[0, 14, 15, 16, 17]] = False
-    return count
-
-
-def accuracy(found: list[Any], target: Pose, count: np.ndarray) -> tuple[int, int]:
-    """(hits, joints) of the detection that fits best."""
-    torso = np.linalg.norm(target.points[1] - target.points[[8, 11]].mean(0))
-    best = 0
-    for detection in found:
-        error = np.linalg.norm(detection.pose.points - target.points, axis=1)
-        best = max(best, int((error[count] <= 0.2 * torso).sum()))
-    return best, int(count.sum())
 
 
 def judge(photo: Path, sheets: Path | None) -> list[dict[str, Any]]:
@@ -84,8 +47,8 @@ def judge(photo: Path, sheets: Path | None) -> list[dict[str, Any]]:
     puppet, empty = prepare(image, pose, mask), fill_background(image, mask)
     rows, pictures = [], []
     for name, target in targets(pose):
-        count = countable(pose, target)
-        if not count[[1, 8, 11]].all() or count.sum() < 6 or puppet.notes(target):
+        count = judged(pose, target, puppet)
+        if count is None:
             continue
         result = over(empty, puppet.warp(target))
         hits, joints = accuracy(detect_people(result), target, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,7 +22,7 @@ from training.metrics import Image, MetricsError
 from training.sample import Sample
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg")
-BACKGROUNDS: Final = ("filled", "rgb")
+BACKGROUNDS: Final = ("filled", "rgb", "target")
 STRIP_PANELS: Final = 5
 """PATN saves source, its pose, target, its pose and the result side by side."""
 Flow = NDArray[np.float32]
@@ -76,7 +77,8 @@ class MethodCandidate:
         method: loaded, on its device.
         weights: SHA-256 of each of its files.
         background: "filled": the person over the source picture with the old person filled in, as
-            the app shows it; "rgb": the colours that the network drew, alpha ignored, as papers do.
+            the app shows it; "rgb": the colours that the network drew, alpha ignored, as papers do;
+            "target": over the real target's own background, so that only people are compared.
         options: ``steps``, ``guidance_scale`` and the like, for ``Method.stream``.
         device: where it runs and in what number format, for the record.
 
@@ -104,7 +106,6 @@ class MethodCandidate:
         self.stochastic = method.capabilities.stochastic
         self.seconds: list[float] = []
         self._flow: Flow | None = None
-        _watch_alignment(method, self._keep_flow)
 
     def pictures(self, index: int, sample: Sample, seeds: Sequence[int]) -> list[Image]:
         """See ``Candidate.pictures``; all seeds in one call, so that the photo is read once."""
@@ -113,7 +114,6 @@ class MethodCandidate:
         mask = None
         if fitted.source_alpha is not None:
             mask = fitted.source_alpha.astype(np.float32) / 255
-        self._flow = None
         start = time.perf_counter()
         output = drain(
             self.method.stream(
@@ -126,12 +126,17 @@ class MethodCandidate:
             )
         )
         self.seconds += [(time.perf_counter() - start) / len(seeds)] * len(seeds)
+        found = output.correspondence
+        self._flow = None if found is None else found.mapping
         layers = list(output.images)
         if not self.stochastic:
             layers = layers[:1] * len(seeds)
         if self.background == "rgb":
             return [np.ascontiguousarray(layer[..., :3]) for layer in layers]
-        behind = fill_background(fitted.source_image, _person(fitted, mask))
+        if self.background == "target":
+            behind = target_background(fitted)
+        else:
+            behind = fill_background(fitted.source_image, _person(fitted, mask))
         return [over(behind, layer) for layer in layers]
 
     def flow(self) -> Flow | None:
@@ -151,9 +156,6 @@ class MethodCandidate:
             "device": self.device,
             "format": "uint8 RGB in memory, kept as PNG",
         }
-
-    def _keep_flow(self, mapping: Flow) -> None:
-        self._flow = mapping
 
 
 class ResultsFolder:
@@ -310,6 +312,21 @@ def load_candidate(
     )
 
 
+@lru_cache(maxsize=4)
+def target_background(sample: Sample) -> Image:
+    """The real target picture with its person filled in: uint8 (H, W, 3), not to be changed.
+
+    Raises:
+        MetricsError: the data has no alpha of the target.
+    """
+    if sample.target_alpha is None:
+        raise MetricsError(
+            f"{sample.pair}: the target's own background needs the target's alpha, which this data "
+            "does not have: choose another --background"
+        )
+    return fill_background(sample.target_image, sample.target_alpha.astype(np.float32) / 255)
+
+
 def _generators(seeds: Sequence[int], index: int) -> list[Any]:
     """One CPU generator per seed; the noise of a pair depends on (seed, its number) alone."""
     import torch
@@ -324,15 +341,3 @@ def _person(sample: Sample, mask: NDArray[np.float32] | None) -> NDArray[np.floa
     from reposedm.pipelines.puppet.silhouette import guess_mask
 
     return guess_mask(sample.source_image, sample.source_pose)
-
-
-def _watch_alignment(method: Method, keep: Any) -> None:
-    """See the mapping that a method with an alignment network finds, without asking it twice."""
-    alignment: Any = getattr(method, "alignment", None)
-    if not hasattr(alignment, "register_forward_hook"):
-        return
-
-    def look(_: Any, __: Any, found: Any) -> None:
-        keep(found.mapping[0].detach().float().cpu().numpy())
-
-    alignment.register_forward_hook(look)

@@ -34,9 +34,10 @@ from training.evaluation import Evaluation
 from training.files import write_atomically
 from training.index import META
 from training.lock import locked
+from training.machine import commit, versions
 from training.metrics import PROTOCOLS, MetricsError, protocol_named
 from training.scoring import METRICS, Judges
-from training.summary import FORMAT, VERSION, commit, lines, oracle, versions
+from training.summary import FORMAT, VERSION, lines, oracle
 
 
 def evaluate(options: argparse.Namespace, command: str) -> dict[str, Any]:
@@ -187,7 +188,8 @@ def _parser() -> argparse.ArgumentParser:
         "--background",
         choices=BACKGROUNDS,
         default="filled",
-        help="filled: over the source picture, as the app does; rgb: alpha ignored, as papers do",
+        help="filled: over the source picture, as the app does; rgb: alpha ignored, as papers do; "
+        "target: over the real target's own background (data with an alpha)",
     )
     add("--steps", type=_count)
     add("--guidance", type=float)

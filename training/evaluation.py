@@ -20,6 +20,7 @@ from training.fid import Inception, frechet_distance
 from training.files import write_atomically
 from training.metrics import Image, MetricsError
 from training.pose_metrics import from_json, oks_ap, truth_person
+from training.sample import Sample
 from training.scoring import Judges, Row, Truth, real_gaussian
 from training.summary import Numbers, over_seeds, summarise
 
@@ -68,15 +69,61 @@ class Evaluation:
         Raises:
             RePoseError: the folder is of another evaluation, or a pair cannot be answered.
         """
+        self.begin()
+        for done, pair in enumerate(self.numbers, 1):
+            self.answer(pair)
+            _progress(done, len(self.numbers))
+        return self.summary()
+
+    def begin(self) -> None:
+        """Make the work folder ours, and read what is in it.
+
+        Raises:
+            MetricsError: the folder is of another evaluation.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
         self._claim()
         self._read_rows()
+
+    def missing(self, pair: int) -> list[int]:
+        """The seeds that a pair has no row of."""
+        return [seed for seed in self.seeds if (seed, pair) not in self.rows]
+
+    def answer(self, pair: int, sample: Sample | None = None, truth: Truth | None = None) -> None:
+        """Make and judge a pair's missing pictures, and keep the rows.
+
+        Args:
+            pair: its number.
+            sample: the pair, where it is at hand.
+            truth: of it, where it is at hand.
+
+        Raises:
+            RePoseError: it cannot be answered.
+        """
+        missing = self.missing(pair)
+        if not missing:
+            return
+        sample = self.pairs[pair] if sample is None else sample
+        truth = Truth(sample, self.judges) if truth is None else truth
+        pictures = self.candidate.pictures(pair, sample, missing)
+        flow = self.candidate.flow()
         with (self.work / ROWS).open("a", encoding="utf-8") as file:
-            for done, pair in enumerate(self.numbers, 1):
-                for row in self._pair(pair):
-                    file.write(json.dumps(row) + "\n")
-                    file.flush()
-                    self.rows[row["seed"], pair] = row
-                _progress(done, len(self.numbers))
+            for seed, picture in zip(missing, pictures, strict=True):
+                if self.candidate.keeps:
+                    self._keep(self._kept(seed, sample.source_name, sample.target_name), picture)
+                row = {
+                    "pair": pair,
+                    "source": sample.source_name,
+                    "target": sample.target_name,
+                    "seed": seed,
+                    **truth.score(picture, flow),
+                }
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                self.rows[seed, pair] = row
+
+    def summary(self) -> Numbers:
+        """All numbers, once every pair is answered."""
         numbers = summarise(self.rows, self.seeds, self.numbers)
         if "ap" in self.judges.metrics:
             numbers["pose"] = numbers.get("pose", {}) | self._ap()
@@ -98,25 +145,13 @@ class Evaluation:
                 writer.writerow([pair, row["source"], row["target"], seed, *values])
         return text.getvalue()
 
-    def _pair(self, pair: int) -> Iterator[Row]:
-        """The rows that are missing, of one pair."""
-        missing = [seed for seed in self.seeds if (seed, pair) not in self.rows]
-        if not missing:
-            return
-        sample = self.pairs[pair]
-        truth = Truth(sample, self.judges)
-        pictures = self.candidate.pictures(pair, sample, missing)
-        flow = self.candidate.flow()
-        for seed, picture in zip(missing, pictures, strict=True):
-            if self.candidate.keeps:
-                self._keep(self._kept(seed, sample.source_name, sample.target_name), picture)
-            yield {
-                "pair": pair,
-                "source": sample.source_name,
-                "target": sample.target_name,
-                "seed": seed,
-                **truth.score(picture, flow),
-            }
+    def picture(self, pair: int, seed: int) -> Image:
+        """The picture of a row again, as it was made."""
+        row = self.rows[seed, pair]
+        if not self.candidate.keeps:
+            return self.candidate.pictures(pair, self.pairs[pair], [seed])[0]
+        with Pillow.open(self._kept(seed, row["source"], row["target"])) as image:
+            return np.array(image.convert("RGB"))
 
     def _fid(self, inception: Inception) -> dict[str, Any]:
         real = real_gaussian(inception, self.pairs, self.work / "real.npz")
@@ -135,15 +170,8 @@ class Evaluation:
     def _answers(self, seed: int) -> Iterator[Image]:
         """Every picture of a seed again, at the protocol's size."""
         for pair in self.numbers:
-            row = self.rows[seed, pair]
-            if self.candidate.keeps:
-                with Pillow.open(self._kept(seed, row["source"], row["target"])) as image:
-                    picture = np.array(image.convert("RGB"))
-                size = self.pairs[pair].size if self.judges.protocol.size is None else None
-            else:
-                sample = self.pairs[pair]
-                picture, size = self.candidate.pictures(pair, sample, [seed])[0], sample.size
-            yield self.judges.protocol.fit(picture, size)
+            size = self.pairs[pair].size if self.judges.protocol.size is None else None
+            yield self.judges.protocol.fit(self.picture(pair, seed), size)
 
     def _ap(self) -> dict[str, Any]:
         truths = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -36,16 +37,22 @@ class Published:
             return str(URL_INCEPTION_V3)
         from torchvision import models
 
-        alexnet = self.file.startswith("alexnet")
-        weights: Any = models.AlexNet_Weights if alexnet else models.Inception_V3_Weights
-        return str(weights.IMAGENET1K_V1.url)
+        known: dict[str, Any] = {
+            "alexnet": models.AlexNet_Weights,
+            "inception": models.Inception_V3_Weights,
+            "resnet50": models.ResNet50_Weights,
+        }
+        return str(known[re.split("[-_]", self.file)[0]].IMAGENET1K_V1.url)
 
 
 PUBLISHED: Final[Mapping[str, Published]] = {
     "lpips": Published("alexnet-owt-7be5be79.pth", "7be5be79", "LPIPS (AlexNet)"),
     "torchvision": Published("inception_v3_google-0cc3c7bd.pth", "0cc3c7bd", "fid_legacy"),
     "tensorflow": Published("weights-inception-2015-12-05-6726825d.pth", "6726825d", "fid_tf"),
+    "resnet50": Published("resnet50-0676ba61.pth", "0676ba61", "training.reid (ResNet-50)"),
 }
+NOT_METRICS: Final = ("resnet50",)
+"""Fetched only when named."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names:
             if name not in PUBLISHED:
                 raise MetricsError(f"there is no {name!r:.40}: choose from {', '.join(PUBLISHED)}")
-        fetch(names or list(PUBLISHED))
+        fetch(names or [name for name in PUBLISHED if name not in NOT_METRICS])
     except RePoseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

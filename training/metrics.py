@@ -201,7 +201,12 @@ def ssim(name: str, picture: Image, truth: Image, mask: Mask | None = None) -> f
     Raises:
         MetricsError: see ``ssim_map``.
     """
-    full, margin = ssim_map(name, picture, truth), ssim_margin(name)
+    return ssim_mean(name, ssim_map(name, picture, truth), mask)
+
+
+def ssim_mean(name: str, full: NDArray[np.float64], mask: Mask | None = None) -> float:
+    """The mean of ``ssim_map``'s answer, its margin left out; see ``ssim``."""
+    margin = ssim_margin(name)
     inner = (slice(margin, full.shape[0] - margin), slice(margin, full.shape[1] - margin))
     if mask is None:
         return float(full[inner].mean())

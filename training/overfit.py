@@ -38,12 +38,11 @@ def overfit(steps: int = 200, warm: int = 100, learning_rate: float = 3e-3) -> d
     """
     torch.manual_seed(0)
     config = load_config("tiny", [f"data.limit={PAIRS}", "data.size=[64,64]"])
-    components = build(config)
+    components: Any = build(config)
     (batch,) = Stream(config, "diffusion").some(1)
     started = time.monotonic()
     _descend(components, "autoencoder", batch, warm, learning_rate)
-    autoencoder: Any = components.autoencoder
-    autoencoder.set_latent_statistics(*latent_statistics(components, [batch]))
+    components.autoencoder.set_latent_statistics(*latent_statistics(components, [batch]))
     components.prepare("diffusion")
     components.strength = calibrate(components, batch, _draws(components))
     losses = _descend(components, "diffusion", batch, steps, learning_rate)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reposedm.detect import Detection, detect_people
 from reposedm.errors import PoseError
 from reposedm.pose import Pose
-from reposedm.pose.accuracy import pckh
+from reposedm.pose.accuracy import head_length, pckh
 from reposedm.pose.skeleton import FROM_COCO_17
 from training.metrics import Image, MetricsError
 
@@ -62,6 +62,23 @@ def best_pckh(found: Sequence[Detection], wanted: Pose) -> float:
     except PoseError:
         return math.nan
     return max((pckh(one.pose, wanted) for one in found), default=0.0)
+
+
+def joint_hits(found: Sequence[Detection], wanted: Pose) -> list[bool] | None:
+    """Which of the 18 joints are found: drawn, within half a head length, on the best person.
+
+    None where the wanted pose has no head length; a joint that is not wanted is not found.
+    """
+    try:
+        radius = 0.5 * head_length(wanted)
+    except PoseError:
+        return None
+    best = np.zeros(len(wanted.points), bool)
+    for one in found:
+        error = np.hypot(*(one.pose.points - wanted.points).astype(np.float64).T)
+        hit = wanted.drawn & one.pose.drawn & (error <= radius)
+        best = max(best, hit, key=np.count_nonzero)
+    return [bool(hit) for hit in best]
 
 
 def coco_person(pose: Pose, score: float = 1.0, area: float = 0.0) -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from training.batch import ENOUGH, mapping_on_grid, resized
 from training.candidates import SUFFIXES, Flow
 from training.data import PairDataset, Pairs, open_dataset
+from training.datasets.drawn import SyntheticPairs
 from training.fid import Gaussian, Inception, load_gaussian, save_gaussian
 from training.metrics import (
     SSIM51_SIDE,
@@ -28,10 +29,11 @@ from training.metrics import (
     limb_mask,
     person_mask,
     psnr,
-    ssim,
+    ssim_map,
+    ssim_mean,
 )
 from training.perceptual import Lpips
-from training.pose_metrics import DETECTOR, best_pckh, people_on, to_json
+from training.pose_metrics import DETECTOR, best_pckh, joint_hits, people_on, to_json
 from training.sample import Sample
 
 METRICS: Final = ("ssim", "psnr", "lpips", "fid", "pckh", "ap", "flow")
@@ -98,17 +100,19 @@ class Truth:
     Args:
         sample: the pair.
         judges: decide size and what is looked at.
+        poses: look for people; None: if the judges do. (It is the slowest of all numbers.)
     """
 
-    def __init__(self, sample: Sample, judges: Judges) -> None:
+    def __init__(self, sample: Sample, judges: Judges, *, poses: bool | None = None) -> None:
         """Bring to size; look for people if that is asked for."""
         self.judges = judges
+        self.poses = judges.poses if poses is None else poses
         self.picture = judges.protocol.fit(sample.target_image)
         self.size = self.picture.shape[0], self.picture.shape[1]
         self.sample = resized(sample, self.size)
         self.pose = self.sample.target_pose
         self.mask, self.mask_from = person_mask(self.pose, self.sample.target_alpha, self.size)
-        self.people = people_on(self.picture, judges.detector) if judges.poses else []
+        self.people = people_on(self.picture, judges.detector) if self.poses else []
 
     def score(self, picture: Image, flow: Flow | None = None) -> Row:
         """All numbers of one answer: {"numbers": {"region/metric": value or None}, ...}.
@@ -118,16 +122,19 @@ class Truth:
             flow: the mapping (2, h, w) behind it, in cells, where there is one.
         """
         fitted = self.judges.protocol.fit(picture, self.size)
-        numbers = self._compare("whole", fitted, self.picture, None)
-        numbers |= self._compare("person", fitted, self.picture, self.mask)
+        numbers = self._compare(fitted, self.picture, {"whole": None, "person": self.mask})
         if self.judges.protocol.masked:
             limbs = limb_mask(self.pose, self.size)
             both = blacked(fitted, limbs), blacked(self.picture, limbs)
-            numbers |= self._compare("ma-mask", *both, None)
+            numbers |= self._compare(*both, {"ma-mask": None})
         row: Row = {"mask_from": self.mask_from}
-        if self.judges.poses:
+        if self.poses:
             found = people_on(fitted, self.judges.detector)
             row |= {"people": to_json(found), "people_real": to_json(self.people)}
+            row |= {
+                "hits": joint_hits(found, self.pose),
+                "hits_real": joint_hits(self.people, self.pose),
+            }
             numbers["pose/pckh"] = best_pckh(found, self.pose)
             numbers["pose/pckh_real"] = best_pckh(self.people, self.pose)
         if flow is not None and "flow" in self.judges.metrics:
@@ -138,17 +145,19 @@ class Truth:
         return row
 
     def _compare(
-        self, region: str, picture: Image, truth: Image, mask: Mask | None
+        self, picture: Image, truth: Image, regions: Mapping[str, Mask | None]
     ) -> dict[str, float]:
         metrics, numbers = self.judges.metrics, {}
-        if "ssim" in metrics:
-            for name in SSIMS:
-                if name != "ssim51" or min(self.size) >= SSIM51_SIDE:
-                    numbers[f"{region}/{name}"] = ssim(name, picture, truth, mask)
-        if "psnr" in metrics:
-            numbers[f"{region}/psnr"] = psnr(picture, truth, mask)
-        if self.judges.lpips is not None:
-            numbers[f"{region}/lpips"] = self.judges.lpips(picture, truth, mask)
+        for name in SSIMS if "ssim" in metrics else ():
+            if name != "ssim51" or min(self.size) >= SSIM51_SIDE:
+                full = ssim_map(name, picture, truth)
+                for region, mask in regions.items():
+                    numbers[f"{region}/{name}"] = ssim_mean(name, full, mask)
+        for region, mask in regions.items():
+            if "psnr" in metrics:
+                numbers[f"{region}/psnr"] = psnr(picture, truth, mask)
+            if self.judges.lpips is not None:
+                numbers[f"{region}/lpips"] = self.judges.lpips(picture, truth, mask)
         return numbers
 
     def _flow(self, found: Flow) -> dict[str, float]:
@@ -170,9 +179,9 @@ def real_gaussian(inception: Inception, pairs: Pairs, cache: Path) -> Gaussian:
     protocol, real = inception.protocol, inception.protocol.real
     names: Sequence[str]
     if real in ("train", "test") and not isinstance(pairs, PairDataset):
-        drawn = open_dataset("drawn", split=real, size=pairs[0].size)
-        names = [drawn[number].target_name for number in range(len(drawn))]
-        pictures = _distinct(drawn)
+        known_pairs = _of_split(pairs, real)
+        names = list(dict.fromkeys(known_pairs[n].target_name for n in range(len(known_pairs))))
+        pictures = _distinct(known_pairs)
     else:
         paths = _paths(real, pairs)
         names = [path.name for path in paths]
@@ -187,6 +196,15 @@ def real_gaussian(inception: Inception, pairs: Pairs, cache: Path) -> Gaussian:
         known = inception.gaussian(protocol.fit(picture, size) for picture in pictures)
         save_gaussian(known, cache, key)
     return known
+
+
+def _of_split(pairs: Pairs, split: str) -> Pairs:
+    """Pairs that are no prepared folder: drawn ones have two splits, held-out ones only theirs."""
+    if isinstance(pairs, SyntheticPairs):
+        return open_dataset("drawn", split=split, size=pairs[0].size)
+    if split == "test":
+        return pairs
+    raise MetricsError("the real set of these pairs' FID is test or a folder: see --fid-real")
 
 
 def _paths(real: str, pairs: Pairs) -> list[Path]:

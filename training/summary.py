@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,10 +14,6 @@ from training.scoring import Row
 
 FORMAT: Final = "reposedm-results"
 VERSION: Final = 1
-PACKAGES: Final = (
-    "torch", "torchvision", "numpy", "pillow", "opencv-python", "scikit-image", "lpips",
-    "torch-fidelity", "pycocotools", "mediapipe", "diffusers",
-)  # fmt: skip
 
 Numbers = dict[str, dict[str, Any]]
 Rows = Mapping[tuple[int, int], Row]
@@ -119,29 +111,6 @@ def shown(value: Mapping[str, Any]) -> str:
         return "undefined"
     spread = "" if value["spread"] is None else f" ± {value['spread']:.4f}"
     return f"{value['mean']:.4f}{spread}"
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of every package that can change a number."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def commit() -> str | None:
-    """The project's git commit, with "-dirty" if files differ from it; None outside of git."""
-    root = Path(__file__).resolve().parents[1]
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40",
-               "--exclude=*"]  # fmt: skip
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
 
 
 def _names(rows: Any) -> list[str]:

@@ -1,0 +1,244 @@
+"""Is the person where the pose wants them? Any method, on a folder of photographs.
+
+    python -m benchmarks.reposed assets/examples --method preview --method reposedm \\
+        -o training/results/reposed.json [--sheets FOLDER]
+
+The largest person of every photo is put into presets and single-joint drags by the repose job, as
+in the app, and looked for again. Counted are the wanted visible joints that the detector finds
+within 0.2 torso lengths. Joints outside the photo or not seen on it are left out, and so are poses
+that show another side of the body: every method gets the same poses. Only numbers are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reposedm.detect import detect_people, person_mask
+from reposedm.errors import RePoseError
+from reposedm.imaging import read_image
+from reposedm.pose import Pose, preset
+
+PRESETS = (
+    "standing", "contrapposto", "hands-on-hips", "a-pose", "t-pose", "arms-raised", "waving",
+    "pointing", "walking-front", "star-jump", "lunge", "dancing", "yoga-tree", "sitting-front",
+)  # fmt: skip
+DRAGS = {"right elbow": (2, 3, 4), "left elbow": (5, 6, 7), "right knee": (8, 9, 10)}
+TURNS = (-60, -30, 30, 60)
+NEAR = 0.2
+"""Torso lengths."""
+SUFFIXES = (".jpg", ".jpeg", ".png")
+SHEET_WIDTH = 240
+
+
+def targets(pose: Pose) -> Iterator[tuple[str, Pose]]:
+    """Poses to try: presets on this body, and one limb turned about its root."""
+    for name in PRESETS:
+        yield name, preset(name, pose, pose.size)
+    for name, chain in DRAGS.items():
+        for degrees in TURNS:
+            angle = np.radians(degrees)
+            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            points = pose.points.copy()
+            root = points[chain[0]]
+            points[list(chain[1:])] = (points[list(chain[1:])] - root) @ turn.T + root
+            yield f"{name} {degrees:+d}", pose.replace(points=points)
+
+
+def countable(source: Pose, target: Pose) -> NDArray[np.bool_]:
+    """(18,) joints that the result must show: seen in the photo, wanted visible, inside it."""
+    inside = (target.points >= 0).all(1) & (target.points < target.size).all(1)
+    count = np.asarray(source.visible & target.visible & inside)
+    count[[0, 14, 15, 16, 17]] = False
+    return count
+
+
+def accuracy(found: Sequence[Any], target: Pose, count: NDArray[np.bool_]) -> tuple[int, int]:
+    """(hits, joints) of the detection that fits best."""
+    torso = np.linalg.norm(target.points[1] - target.points[[8, 11]].mean(0))
+    best = 0
+    for detection in found:
+        error = np.linalg.norm(detection.pose.points - target.points, axis=1)
+        best = max(best, int((error[count] <= NEAR * torso).sum()))
+    return best, int(count.sum())
+
+
+def judged(source: Pose, target: Pose, puppet: Any) -> NDArray[np.bool_] | None:
+    """The joints that count, or None for a pose that is left out.
+
+    Args:
+        source: the pose on the photo.
+        target: the wanted pose.
+        puppet: of the photo; it knows which poses show another side of the body.
+    """
+    count = countable(source, target)
+    if not count[[1, 8, 11]].all() or count.sum() < 6 or puppet.notes(target):
+        return None
+    return count
+
+
+def judge(
+    photo: Path, methods: Sequence[str], options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], list[NDArray[np.uint8]]]:
+    """A row for each method and pose of the largest person on a photo, and the pictures."""
+    from reposedm.jobs.repose import repose
+    from reposedm.jobs.settings import ReposeSettings
+    from reposedm.pipelines.preview import prepare
+
+    image = read_image(photo).pixels
+    people = detect_people(image)
+    if not people:
+        return [], []
+    source = people[0].pose
+    mask = person_mask(image, source)
+    puppet = prepare(image, source, mask)
+    kept = [(name, target, count) for name, target in targets(source)
+            if (count := judged(source, target, puppet)) is not None]  # fmt: skip
+    if options.poses:
+        kept = [kept[k * len(kept) // options.poses] for k in range(min(options.poses, len(kept)))]
+    rows, strips = [], []
+    for method in methods:
+        pictures = []
+        for name, target, count in kept:
+            settings = ReposeSettings(
+                method=method, seed=options.seed, **_settings(method, options)
+            )
+            start = time.perf_counter()
+            work = repose(image, source, target, settings, source_mask=mask)
+            picture = _finished(work)
+            seconds = time.perf_counter() - start
+            hits, joints = accuracy(detect_people(picture), target, count)
+            rows.append({"method": method, "pose": name, "hits": hits, "joints": joints,
+                         "seconds": seconds})  # fmt: skip
+            pictures.append(picture)
+        strips.append(pictures)
+    return rows, [_strip(pictures) for pictures in strips if pictures]
+
+
+def _settings(method: str, options: argparse.Namespace) -> dict[str, Any]:
+    from reposedm.jobs.methods import load_method
+
+    controls = load_method(method).capabilities.controls
+    given = {
+        "steps": options.steps,
+        "guidance_scale": options.guidance,
+        "pose_guidance_scale": options.pose_guidance,
+    }
+    return {k: v for k, v in given.items() if v is not None and k in controls}
+
+
+def _finished(work: Any) -> NDArray[np.uint8]:
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            picture: NDArray[np.uint8] = stop.value.images[0]
+            return picture
+
+
+def _strip(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    import cv2
+
+    height = round(SHEET_WIDTH * pictures[0].shape[0] / pictures[0].shape[1])
+    return np.hstack([cv2.resize(picture, (SHEET_WIDTH, height)) for picture in pictures])
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of each method: the part of the joints that is near, on how many, and by pose."""
+    found: dict[str, Any] = {}
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        found[method] = {
+            "within_torso": _share(mine),
+            "joints": sum(row["joints"] for row in mine),
+            "pictures": len(mine),
+            "seconds_median": round(float(np.median([row["seconds"] for row in mine])), 3),
+            "by_pose": {
+                name: _share([row for row in mine if row["pose"] == name])
+                for name in dict.fromkeys(row["pose"] for row in mine)
+            },
+        }
+    return found
+
+
+def _share(rows: Sequence[dict[str, Any]]) -> float:
+    hits, joints = sum(row["hits"] for row in rows), sum(row["joints"] for row in rows)
+    return round(hits / max(joints, 1), 4)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reposed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("folder", type=Path)
+    add("--method", action="append", help="default: every one that can be used")
+    add("--poses", type=int, default=0, help="so many poses a photo, evenly spread; 0: all")
+    add("--limit", type=int, default=1000, help="photos at most")
+    add("--seed", type=int, default=0)
+    add("--steps", type=int)
+    add("--guidance", type=float)
+    add("--pose-guidance", type=float)
+    add("--sheets", type=Path, help="folder for pictures of the results")
+    add("-o", "--output", type=Path)
+    options = parser.parse_args(given)
+    from reposedm.jobs.methods import available_methods
+    from training.machine import command_line, commit, machine, versions
+
+    photos = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    methods = options.method or available_methods()
+    rows: list[dict[str, Any]] = []
+    counted = 0
+    for number, photo in enumerate(photos[: options.limit]):
+        try:
+            found, strips = judge(photo, methods, options)
+        except RePoseError as error:
+            print(f"{photo.name}: {error}", file=sys.stderr)
+            continue
+        rows += found
+        counted += bool(found)
+        shares = {name: one["within_torso"] for name, one in summary(found).items()}
+        print(f"photo {number + 1} of {len(photos)}: {shares}", file=sys.stderr, flush=True)
+        if options.sheets and strips:
+            import cv2
+
+            options.sheets.mkdir(parents=True, exist_ok=True)
+            sheet = np.vstack(strips)[..., ::-1]
+            cv2.imwrite(str(options.sheets / f"{photo.stem}.jpg"), np.ascontiguousarray(sheet))
+    if not rows:
+        print(f"error: nobody could be judged on the photos of {options.folder}", file=sys.stderr)
+        return 2
+    results: dict[str, Any] = {
+        "format": "reposedm-reposed",
+        "photos": counted,
+        "near": NEAR,
+        "methods": summary(rows),
+        "settings": {k: getattr(options, k) for k in
+                     ("seed", "steps", "guidance", "pose_guidance", "poses")},
+        "command": command_line("benchmarks.reposed", given),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }  # fmt: skip
+    print(json.dumps({name: {k: v for k, v in one.items() if k != "by_pose"}
+                      for name, one in results["methods"].items()}, indent=1))  # fmt: skip
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
