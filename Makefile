@@ -1,9 +1,12 @@
 # make app     install into .venv and start the app        make test    install and run the tests
 # make check   lint, types, fast tests (what a commit needs)
+# make weights REPOSEDM_ASSETS=PACK   train the weights that ship, measure them, write their card
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests run in two processes, a file in one of them: fixtures of a file are made once.
+PARALLEL ?= -n 2 --dist loadfile
 
 # Shared libraries that OpenCV's wheel expects and a bare Debian lacks; elsewhere nothing is done.
 LIBRARIES := python3-venv libgl1 libglib2.0-0
@@ -14,14 +17,26 @@ define apt_install
 	fi
 endef
 
-.PHONY: app test check lint types fast browser bench clean
+# Minutes a stage may take: it stops and saves when it is done, or then. A stage that is not done
+# stops the chain; the same command goes on from there. Hours and hardware: docs/model_card.md.
+MINUTES_AUTOENCODER ?= 600
+MINUTES_ESTIMATOR ?= 600
+MINUTES_ALIGNMENT ?= 600
+MINUTES_DIFFUSION ?= 2400
+MINUTES_ABLATION ?= 600
+RUNS ?= runs
+PEOPLE ?= data/people
+HELD_OUT ?= data/held-out
+PHOTOS ?= assets/examples
+
+.PHONY: app test check lint types fast browser bench clean weights networks arms measure
 
 app: $(VENV)/app.stamp
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/dev.stamp
 	$(call apt_install,chromium)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 check: $(VENV)/dev.stamp lint types fast
 
@@ -29,23 +44,75 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Gradio writes stubs beside its components, and mypy would read them instead of the code.
 types: $(VENV)/dev.stamp
+	@rm -f pose_editor/*.pyi reposedm/ui/*.pyi
 	$(BIN)/mypy
 
 fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not models and not heavy" $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not browser and not models and not heavy" \
+	  $(ARGS)
 
 browser: $(VENV)/dev.stamp
 	$(call apt_install,chromium)
-	$(BIN)/python -m pytest -m browser $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m browser $(ARGS)
 
 bench: $(VENV)/app.stamp
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.repose
 	$(BIN)/python -m benchmarks.editor
+	$(BIN)/python -m benchmarks.untouched
 	$(BIN)/python -m benchmarks.preview assets/examples --limit 3
 	$(BIN)/python -m benchmarks.networks
+	$(BIN)/python -m benchmarks.augment
+	@echo "With Chromium: python -m benchmarks.live"
 	@echo "With marked photographs: python -m benchmarks.detection --keypoints FILE --photos FOLDER"
+
+weights: measure
+	$(BIN)/python -m training.history $(RUNS)/small-autoencoder $(RUNS)/small-estimator \
+	  $(RUNS)/small-alignment $(RUNS)/small $(RUNS)/small-b1 \
+	  -o training/results/training.json
+	$(BIN)/python -m training.card --weights assets/weights
+
+# Every stage is a run of its own, so that arms of the ablation share the first three. B2 is full
+# without pose guidance in sampling: `small` has none in its loss.
+stages = autoencoder estimator prior alignment diffusion
+only = $(foreach stage,$(filter-out $(1),$(stages)),stages.$(stage).steps=0)
+train = $(BIN)/python -m training.train data.root=$(PEOPLE) --config
+network = init.$(1)=$(RUNS)/small-$(1)/networks/$(1)
+
+$(PEOPLE)/index.jsonl: | $(VENV)/dev.stamp
+	$(BIN)/python -m training.synthetic render --out $(PEOPLE) --identities 900 --mode mixed \
+	  --photographic 1 --outfits 2 --products --seed 1
+
+$(HELD_OUT)/index.jsonl: | $(VENV)/dev.stamp
+	$(BIN)/python -m training.synthetic render --out $(HELD_OUT) --identities 60 --mode mixed \
+	  --photographic 1 --one-camera --seed 7
+
+networks: $(PEOPLE)/index.jsonl
+	$(train) small --out $(RUNS)/small-autoencoder $(call only,autoencoder) \
+	  --max-minutes $(MINUTES_AUTOENCODER)
+	$(train) small --out $(RUNS)/small-estimator $(call only,estimator) \
+	  --max-minutes $(MINUTES_ESTIMATOR)
+	$(train) small --out $(RUNS)/small-alignment $(call only,prior alignment) \
+	  $(call network,autoencoder) --max-minutes $(MINUTES_ALIGNMENT)
+	$(train) small --out $(RUNS)/small $(call only,diffusion) $(call network,autoencoder) \
+	  $(call network,estimator) $(call network,alignment) --max-minutes $(MINUTES_DIFFUSION)
+
+arms: networks
+	$(train) small-b1 --out $(RUNS)/small-b1 $(call only,diffusion) \
+	  $(call network,autoencoder) --max-minutes $(MINUTES_DIFFUSION)
+
+measure: arms $(HELD_OUT)/index.jsonl
+	$(BIN)/python -m training.export $(RUNS)/small -o assets/weights
+	$(BIN)/python -m training.ablation --data $(HELD_OUT) --arm full=assets/weights/reposedm \
+	  --arm b1=$(RUNS)/small-b1/weights --arm b2=assets/weights/reposedm,pose_guidance_scale=0 \
+	  --max-minutes $(MINUTES_ABLATION) --out training/results/ablation.json
+	$(BIN)/python -m training.real_photos $(PHOTOS) --people --weights assets/weights/reposedm \
+	  -o training/results/real_photos.json
+	$(BIN)/python -m benchmarks.reposed $(PHOTOS) --method preview --method reposedm \
+	  -o training/results/reposed.json
+	$(BIN)/python -m benchmarks.parts -o training/results/parts.json
 
 $(VENV)/bin/python:
 	$(call apt_install,$(LIBRARIES))

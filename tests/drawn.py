@@ -22,7 +22,8 @@ STANDING = (
 
 def standing(width: int, height: int) -> Pose:
     points = np.array(STANDING) * (width, height)
-    return Pose(points, np.ones(18), np.full(18, 2), (width, height))
+    ones, visible = np.ones(18, np.float32), np.full(18, 2, np.uint8)
+    return Pose(points.astype(np.float32), ones, visible, (width, height))
 
 
 def arms_up(pose: Pose) -> Pose:

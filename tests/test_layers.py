@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Each layer may import itself and what is listed; the order is the architecture.
 ALLOWED = {
     "reposedm.errors": set(),
+    "reposedm.files": {"reposedm.errors"},
     "reposedm.weights": {"reposedm.errors"},
     "reposedm.pose": {"reposedm.errors"},
     "reposedm.imaging": {"reposedm.errors", "reposedm.pose"},
@@ -19,13 +20,19 @@ ALLOWED = {
         "reposedm.errors", "reposedm.weights", "reposedm.pose", "reposedm.imaging",
         "reposedm.models",
     },
+    "reposedm.garments": {
+        "reposedm.errors", "reposedm.weights", "reposedm.pose", "reposedm.imaging",
+        "reposedm.models", "reposedm.detect",
+    },
     "reposedm.pipelines": {
+        "reposedm.garments",
         "reposedm.errors", "reposedm.weights", "reposedm.pose", "reposedm.imaging",
         "reposedm.diffusion", "reposedm.models",
     },
     "pose_editor": {"reposedm.errors", "reposedm.pose", "gradio"},
 }  # fmt: skip
 ALLOWED["reposedm.jobs"] = {name for name in ALLOWED if name.startswith("reposedm.")}
+ALLOWED["reposedm.augment"] = {name for name in ALLOWED if name.startswith("reposedm.")}
 ALLOWED["reposedm.ui"] = {*ALLOWED, "gradio"}
 ALLOWED["reposedm.cli"] = {name for name in ALLOWED if name not in ("reposedm.ui", "pose_editor")}
 ALLOWED["reposedm.convert"] = {"reposedm.errors", "reposedm.weights", "reposedm.models"}

@@ -59,6 +59,7 @@ def test_the_table_is_complete_and_in_order() -> None:
     assert len(lines) == len(numbers), "a row is not written like the others"
 
 
+@pytest.mark.heavy  # imports all networks
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.number}-{row.function[-20:]}")
 def test_the_function_exists_and_names_its_equation(row: Row) -> None:
     function = named(row.function)

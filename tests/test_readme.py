@@ -28,6 +28,8 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(EXAMPLES / "number-shirt.jpg", tmp_path / "photo.jpg")
     shutil.copy(EXAMPLES / "check-shirt-walking.jpg", tmp_path / "other.jpg")
     (tmp_path / "assets").symlink_to(ROOT / "assets")
+    (tmp_path / "people" / "anna").mkdir(parents=True)
+    shutil.copy(EXAMPLES / "number-shirt.jpg", tmp_path / "people" / "anna" / "1.jpg")
     return tmp_path
 
 
@@ -61,6 +63,7 @@ def test_the_commands_run(folder: Path) -> None:
     assert (folder / "pose.json").exists()
     assert (folder / "map.png").exists()
     assert (folder / "out.png").exists() or (folder / "out-1.png").exists()
+    assert len(list((folder / "augmented").glob("*.png"))) == 2
 
 
 def test_every_linked_file_exists() -> None:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reposedm.errors import PoseError
@@ -25,6 +25,7 @@ from reposedm.pose import (
     to_openpose,
 )
 from reposedm.pose.skeleton import LIMBS, MIRROR
+from tests.properties import examples
 
 SIZE = (400, 600)
 
@@ -346,7 +347,7 @@ documents = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples
 @given(document=documents | json_values | st.lists(documents, max_size=3))
 @pytest.mark.heavy
 def test_c25_whatever_comes_only_a_pose_error_is_raised(document: object) -> None:
@@ -360,7 +361,7 @@ def test_c25_whatever_comes_only_a_pose_error_is_raised(document: object) -> Non
         assert np.isfinite(heat_maps(pose, (8, 6))).all()
 
 
-@settings(max_examples=200, deadline=None)
+@examples
 @given(text=st.text() | st.binary())
 def test_c27_any_text_or_bytes_give_only_a_pose_error(text: str | bytes) -> None:
     try:
@@ -370,7 +371,7 @@ def test_c27_any_text_or_bytes_give_only_a_pose_error(text: str | bytes) -> None
     assert text.strip() in ("[]", b"[]")
 
 
-@settings(max_examples=150, deadline=None)
+@examples
 @given(data=st.data())
 def test_c25_a_damaged_good_file_gives_only_a_pose_error(data: st.DataObject) -> None:
     text = json.dumps(data.draw(st.sampled_from((good(), native()))))

@@ -26,7 +26,9 @@ if @LAYER == "networks":
 sys.dont_write_bytecode = True
 FINE = (".py", ".pyc", ".so", ".pyd")
 # Gradio writes a stub beside every module that defines a component; ours are in .gitignore.
-STUBS = ("pose_editor/component.pyi", "reposedm/ui/safe_image.pyi") if @LAYER == "ui" else ()
+STUBS = (
+    "pose_editor/component.pyi", "reposedm/ui/safe_image.pyi", "reposedm/ui/mask_editor.pyi",
+) if @LAYER == "ui" else ()
 seen = []
 def hook(event, args):
     if event == "open":
@@ -58,8 +60,8 @@ LAYERS = {"reposedm.ui": "ui", "reposedm.models": "networks", "reposedm.diffusio
 LAYERS |= {
     f"reposedm.pipelines.{name}": "networks"
     for name in (
-        "baselines", "conditions", "networks", "output", "reposedm", "run", "sampling", "turns",
-        "weights",
+        "baselines", "conditions", "garment", "networks", "output", "reposedm", "run", "sampling",
+        "swap", "turns", "weights",
     )
 }
 names = [

@@ -60,6 +60,7 @@ def test_c70_killed_in_the_middle_of_saving(tmp_path: Path) -> None:
         left = [path for path in run.glob("step-*.tmp") if len(checkpoints(run)) > 1]
         if left:
             process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)  # until it has really stopped
             if left[0].exists():
                 break
             process.send_signal(signal.SIGCONT)

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -23,6 +23,7 @@ from reposedm.pose import (
     to_openpose,
 )
 from reposedm.pose.skeleton import FROM_BLAZEPOSE_33, FROM_BODY_25, FROM_COCO_17, MIRROR
+from tests.properties import examples
 
 SIZE = (400, 600)
 
@@ -252,13 +253,13 @@ poses = st.builds(
 )
 
 
-@settings(max_examples=60)
+@examples
 @given(pose=poses)
 def test_our_format_is_lossless(pose: Pose) -> None:
     assert parse_pose(json.dumps(to_editor([pose]))) == pose
 
 
-@settings(max_examples=60)
+@examples
 @given(pose=poses)
 def test_mirrored_twice_is_the_same(pose: Pose) -> None:
     again = pose.mirrored().mirrored()

@@ -6,7 +6,7 @@ import pytest
 from reposedm.errors import PoseError
 from reposedm.pose import JointState, default_pose, preset, preset_names, presets_json
 from reposedm.pose.retarget import RATIO
-from reposedm.pose.skeleton import PARENT
+from reposedm.pose.skeleton import JOINTS, PARENT
 
 ENTRIES = presets_json()["presets"]
 
@@ -61,6 +61,16 @@ def test_views_show_what_can_be_seen() -> None:
         assert side[ears[near], 2] == 2
         assert sign * (side[nose, 0] - side[ears[near], 0]) > 0.02
     assert (by_id("arms-behind")[[4, 7], 2] == JointState.BEHIND).all()
+    assert (by_id("hands-behind-head")[[4, 7], 2] == JointState.BEHIND).all()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=preset_names())
+def test_hands_at_the_head_are_in_front_only_where_the_name_says_so(entry: dict) -> None:
+    rows = np.array(entry["keypoints"])
+    head, radius = rows[[0, 14, 15, 16, 17], :2].mean(0), 0.055
+    for wrist in (4, 7):
+        if np.hypot(*(rows[wrist, :2] - head)) < radius and rows[wrist, 2] == JointState.VISIBLE:
+            assert entry["id"] == "hand-on-head", JOINTS[wrist]
 
 
 def test_the_page_gets_a_copy() -> None:

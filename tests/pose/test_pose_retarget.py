@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reposedm.errors import PoseError
@@ -17,6 +17,7 @@ from reposedm.pose import (
 )
 from reposedm.pose.retarget import RATIO, measure
 from reposedm.pose.skeleton import PARENT
+from tests.properties import examples
 
 SIZE = (500, 700)
 
@@ -47,7 +48,7 @@ def build(points: list, state: list) -> Pose:
     return pose
 
 
-@settings(max_examples=100, deadline=None)
+@examples
 @given(points=coordinates, state=states, proportions=st.floats(0, 1))
 def test_a_pose_on_its_own_body_is_itself(points: list, state: list, proportions: float) -> None:
     pose = build(points, state)
@@ -56,7 +57,7 @@ def test_a_pose_on_its_own_body_is_itself(points: list, state: list, proportions
     np.testing.assert_array_equal(again.state, pose.state)
 
 
-@settings(max_examples=100, deadline=None)
+@examples
 @given(first=coordinates, second=coordinates, state=states, other=states, p=st.floats(0, 1))
 def test_any_two_poses_give_finite_joints(
     first: list, second: list, state: list, other: list, p: float

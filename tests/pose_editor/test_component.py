@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from gradio.data_classes import FileData
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pose_editor import EditorValue, PoseEditor
@@ -19,6 +19,7 @@ from pose_editor.component import MAX_TEXT, STATIC
 from pose_editor.value import EditorData, read_live, read_value, write_value
 from reposedm.errors import PoseError
 from reposedm.pose import Pose, default_pose, to_openpose
+from tests.properties import examples
 
 UI = sorted((STATIC / "ui").glob("*.js"))
 
@@ -141,7 +142,7 @@ JUNK = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@examples
 @given(JUNK)
 def test_any_posted_value_is_a_value_or_a_pose_error(data):
     model = EditorData.model_validate(data, context={"validate_meta": True})
