@@ -38,9 +38,17 @@ const setLine = (line, a, b) => set(line, { x1: a[0], y1: a[1], x2: b[0], y2: b[
 const setBox = (rect, [l, t, r, b]) => set(rect, { x: l, y: t, width: r - l, height: b - t });
 const STATE_CLASS = [" pe-ghost", " pe-behind", ""];
 
+// Where the stage is on the screen, asked once a frame: each time after painting costs a layout.
+let seen = {};
+function onScreen(what, ask) {
+  if (!Object.keys(seen).length) requestAnimationFrame(() => { seen = {}; });
+  return seen[what] ??= ask();
+}
+const stageBox = () => onScreen("box", () => el.svg.getBoundingClientRect());
+
 // Screen pixels to photo pixels: joints keep their size on screen at any zoom and on any photo.
 function unit() {
-  const box = el.svg.getBoundingClientRect();
+  const box = stageBox();
   return (1 / Math.min(box.width / doc.width, box.height / doc.height) || 1) / ui.zoom;
 }
 const place = (p, u) => "translate(" + p[0] + " " + p[1] + ") scale(" + u + ")";
@@ -102,12 +110,14 @@ function buildMarks() {
 
 // Everything else: other people, the original, the photo, buttons and panels.
 function paintAll() {
+  seen = {};
   paint();
   const u = unit(), blank = !doc.image && !doc.people.length;
   el.root.classList.toggle("pe-blank", blank);
   el.root.classList.toggle("pe-letters", ui.letters);
   set(el.svg, { viewBox: "0 0 " + doc.width + " " + doc.height });
   set(el.view, { transform: place(ui.pan, ui.zoom) });
+  seen = {};
   for (const image of [el.photo, el.warped]) set(image, { width: doc.width, height: doc.height });
   const several = doc.people.length > 1;
   doc.people.forEach((person, i) => {

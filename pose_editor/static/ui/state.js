@@ -23,8 +23,12 @@ const source = () => D.sourceKp(doc);
 const size = () => [doc.width, doc.height];
 const busyText = () => waiting || (props.busy === true ? "Working" : props.busy || "");
 
+// Most of what is painted is as it was, and reading an attribute costs far less than writing it.
 function set(node, attributes, text = null) {
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
+  for (const name in attributes) {
+    const value = String(attributes[name]);
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  }
   if (text !== null) node.textContent = text;
   return node;
 }

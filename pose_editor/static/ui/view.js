@@ -1,10 +1,10 @@
 // Zoom, pan, and the loupe. The photo fills the stage at zoom 1; the view group carries the rest.
-const invert = (node, x, y) => {
-  const m = node.getScreenCTM().inverse();
+const invert = (name, x, y) => {
+  const m = onScreen(name, () => el[name].getScreenCTM().inverse());
   return [m.a * x + m.c * y + m.e, m.b * x + m.d * y + m.f];
 };
-const toPhoto = (e) => invert(el.view, e.clientX, e.clientY);
-const toFrame = (x, y) => invert(el.svg, x, y);
+const toPhoto = (e) => invert("view", e.clientX, e.clientY);
+const toFrame = (x, y) => invert("svg", x, y);
 
 function fitView() {
   ui.zoom = 1;
@@ -19,7 +19,7 @@ function zoomAt(clientX, clientY, factor) {
 }
 
 function zoomBy(factor) {
-  const box = el.svg.getBoundingClientRect();
+  const box = stageBox();
   zoomAt(box.left + box.width / 2, box.top + box.height / 2, factor);
 }
 
@@ -33,7 +33,7 @@ el.svg.addEventListener("wheel", (e) => {
 // The finger hides the joint: show the photo there, twice as large, above it (at the upper edge
 // below). The photo only: style sheets do not reach into the copies that <use> makes.
 function showLoupe(e, point) {
-  const u = unit() * ui.zoom, above = e.clientY - el.svg.getBoundingClientRect().top > 150;
+  const u = unit() * ui.zoom, above = e.clientY - stageBox().top > 150;
   const [x, y] = toFrame(e.clientX, e.clientY + (above ? -96 : 96));
   el.loupe.style.display = "block";
   set(el.loupe, { transform: place([x, y], u) });
