@@ -31,6 +31,8 @@ from reposedm.pose import JointState, Pose, hide_outside, preset, retarget, to_e
 if TYPE_CHECKING:
     import torch
 
+    from reposedm.jobs.swap_settings import SwapSettings
+
 Image = NDArray[np.uint8]
 
 PREPARING: Final = "preparing"
@@ -220,7 +222,7 @@ class _Job:
                 # New ones for every attempt: a used generator makes another picture.
                 generators=generators(chosen) if method.capabilities.stochastic else None,
             )
-            output = yield from _watched(stream, self.memory)
+            output = yield from watched(stream, self.memory)
             said.extend(note for note in output.notes if note not in said)
             self.correspondence = output.correspondence
             return output.images
@@ -306,7 +308,7 @@ def settle(settings: ReposeSettings, able: Capabilities) -> tuple[ReposeSettings
     return settings.replace(seed=seed, count=1), notes
 
 
-def seeds_of(settings: ReposeSettings) -> list[int]:
+def seeds_of(settings: ReposeSettings | SwapSettings) -> list[int]:
     """The seed of each picture of settled settings: the first one's, counting up."""
     first = settings.seed or 0
     return [(first + number) % SEEDS for number in range(settings.count)]
@@ -319,7 +321,7 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
 
-def _watched(
+def watched(
     stream: Generator[Step, None, Output], memory: PeakMemory
 ) -> Generator[Step, None, Output]:
     """The stream, with a look at the memory at each step."""

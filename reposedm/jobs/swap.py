@@ -27,11 +27,10 @@ from reposedm.imaging.texture import textured
 from reposedm.jobs.garment import Garment, Plan, check_fits, find_garment, plan_swap
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
-from reposedm.jobs.repose import generators
+from reposedm.jobs.repose import generators, seeds_of, watched
 from reposedm.jobs.runtime import Device, exclusively, offload, place
-from reposedm.jobs.settings import SEEDS
 from reposedm.jobs.swap_settings import SwapSettings
-from reposedm.pipelines.base import Capabilities, Correspondence, Output, Step, SwapMethod
+from reposedm.pipelines.base import Capabilities, Correspondence, Step, SwapMethod
 from reposedm.pose import Pose, to_editor
 
 Image = NDArray[np.uint8]
@@ -179,7 +178,7 @@ class _Job:
             images=images,
             mask=self.mask,
             warp=self.plan.warped.picture,
-            seeds=_seeds(self.settings)[: len(images)],
+            seeds=seeds_of(self.settings)[: len(images)],
             settings=self._stored(method.capabilities, device),
             notes=tuple(dict.fromkeys((*notes, *placed, *self.plan.notes, *said))),
             seconds=time.perf_counter() - start,
@@ -206,7 +205,7 @@ class _Job:
             for name, value in (chosen | hints).items()
             if name in able.controls and value is not None
         }
-        seeds, said = _seeds(settings), list[str]()
+        seeds, said = seeds_of(settings), list[str]()
 
         def make(numbers: Sequence[int]) -> Generator[Step, None, Sequence[_Layer]]:
             some = [seeds[number] for number in numbers]
@@ -226,7 +225,7 @@ class _Job:
                 generators=generators(some) if able.stochastic else None,
                 **controls,
             )
-            output = yield from _watched(stream, self.memory)
+            output = yield from watched(stream, self.memory)
             said.extend(note for note in output.notes if note not in said)
             layers = [_Layer(here, image, here.is_native) for image in output.images]
             found = output.correspondence
@@ -341,26 +340,3 @@ def _settled(settings: SwapSettings, able: Capabilities) -> tuple[SwapSettings, 
             f"{able.label} makes the same picture every time: made 1 instead of {settings.count}.",
         )
     return settings.replace(seed=settings.seed or 0, count=1), notes
-
-
-def _seeds(settings: SwapSettings) -> list[int]:
-    """The seed of each picture of settled settings: the first one's, counting up."""
-    first = settings.seed or 0
-    return [(first + number) % SEEDS for number in range(settings.count)]
-
-
-def _watched(
-    stream: Generator[Step, None, Output], memory: PeakMemory
-) -> Generator[Step, None, Output]:
-    """The stream, with a look at the memory at each step."""
-    try:
-        while True:
-            try:
-                step = next(stream)
-            except StopIteration as stop:
-                output: Output = stop.value
-                return output
-            memory.sample()
-            yield step
-    finally:
-        stream.close()
