@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import parts, reposed
-from benchmarks.app_memory import peak_mb
+from benchmarks import app_memory, parts, reposed
 from reposedm.imaging import Frame, mask_box
 from tests import drawn
 
@@ -63,7 +62,15 @@ def test_peak_memory_is_at_least_what_is_held_now() -> None:
     psutil = pytest.importorskip("psutil")
     process = psutil.Process()
     held = process.memory_info().rss / 1e6
-    assert peak_mb(process) >= 0.9 * held
+    assert app_memory.peak_mb(process) >= 0.9 * held
+
+
+def test_without_a_kept_peak_memory_is_what_is_held_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_memory, "_kept_peak", lambda pid: None)
+    one: Any = SimpleNamespace(
+        pid=1, memory_info=lambda: SimpleNamespace(rss=3e8), children=lambda recursive: []
+    )
+    assert app_memory.peak_mb(one) == 300
 
 
 @pytest.mark.heavy
