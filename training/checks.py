@@ -43,6 +43,8 @@ def check(config: TrainConfig) -> None:
     _between("diffusion.fraction", diffusion.fraction, 0, 1)
     _between("diffusion.vlb_weight", diffusion.vlb_weight, 0, 1000)
     _between("diffusion.alignment_weight", diffusion.alignment_weight, 0, 1000)
+    _between("diffusion.power", diffusion.power, 0, 2)
+    _between("diffusion.head", diffusion.head, 0, 100)
     _between("diffusion.level_deviation", diffusion.level_deviation, 0, 10)
     _between("checkpoint.every", checkpoint.every, 1, 2**31 - 1)
     _between("checkpoint.keep", checkpoint.keep, 1, 1000)
@@ -52,7 +54,6 @@ def check(config: TrainConfig) -> None:
     for name, value in dataclasses.asdict(config.loss).items():
         _between(f"loss.{name}", value, 0, 1000)
     _between("swap.outside", config.swap.outside, 0.001, 1)
-    _between("swap.power", config.swap.power, 0, 2)
     _between("swap.limbs", config.swap.limbs, 0, 1)
     _between("swap.variants", config.swap.variants, 0, 1000)
     if config.method == "swap":

@@ -166,6 +166,11 @@ class DiffusionConfig:
             aligned and encoded once for all of them.
         joint_alignment: train alignment (RPA) along with the U-Net.
         alignment_weight: of alignment's own loss then.
+        power: latents' channels weigh as this power of their deviation before it was made 1. 0: all
+            the same, as in Eq. (3); 2: about as the error of the picture's pixels. Between them
+            shape and colour come before texture, and texture still comes.
+        head: weight of the cells of the target's head in the loss, others have 1: few cells, and
+            what people look at first.
         level_mean: flows only: the noise's share is sigmoid(N(mean, deviation)).
         level_deviation: see there.
     """
@@ -179,6 +184,8 @@ class DiffusionConfig:
     draws: int = 1
     joint_alignment: bool = False
     alignment_weight: float = 0.1
+    power: float = 0.0
+    head: float = 1.0
     level_mean: float = 0.3
     level_deviation: float = 1.2
 
@@ -189,9 +196,6 @@ class SwapConfig:
 
     Attributes:
         outside: weight of cells outside of the mask in the loss; those inside have 1.
-        power: latents' channels weigh as this power of their deviation before it was made 1. 0: all
-            the same; 2: about as the error of the picture's pixels. Between them shape and colour
-            come before texture, and texture still comes.
         limbs: part of the triples whose garment the limb mapping warps, not alignment.
         variants: how many variants of each triple there are, after which they come again, so that
             what the frozen networks say of them is kept: half a MiB of memory each. 0: every epoch
@@ -199,7 +203,6 @@ class SwapConfig:
     """
 
     outside: float = 0.05
-    power: float = 1.0
     limbs: float = 0.2
     variants: int = 0
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,7 @@ from reposedm.models.mapping import Limbs, limbs_of, warp
 from reposedm.pipelines.baselines import encoded
 from reposedm.pipelines.conditions import Conditions, Inputs
 from reposedm.pipelines.reposedm import aligned
+from reposedm.pose.skeleton import L_EAR, L_EYE, NOSE, R_EAR, R_EYE
 from training.components import Components, Networks
 from training.config import STAGES, StageName
 from training.draws import Draws
@@ -40,6 +41,8 @@ from training.garments.steps import landmarks_step, parser_step
 from training.loader import TrainingBatch
 
 Logs = dict[str, Tensor]
+
+HEAD: Final = [NOSE, R_EYE, L_EYE, R_EAR, L_EAR]
 
 
 def training_step(
@@ -254,7 +257,10 @@ def diffusion_step(
     if settings.guided and components.strength:
         shift = gradient_shift(components, batch, noisy, said, noise=noise, level=level)
         shift = shift * (~drop_pose)[:, None, None, None]  # without a pose nothing pulls towards it
-    mse = mse_loss(said, clean, noise, level, prediction=kind, shift=shift)  # B
+    weight = loss_weight(components, batch)
+    if weight is not None:
+        weight = weight.repeat(copies, 1, 1, 1)  # K B,c,h,w
+    mse = mse_loss(said, clean, noise, level, prediction=kind, shift=shift, weight=weight)  # K B
     logs = {"mse": mse.mean()}
     loss = mse
     if variance is not None and settings.vlb_weight:
@@ -269,6 +275,26 @@ def diffusion_step(
         total = total + settings.alignment_weight * aligning
         logs |= more
     return total, logs
+
+
+def loss_weight(components: Components, batch: TrainingBatch) -> Tensor | None:
+    """Of each number of the latents in the loss, (B, c | 1, h, w); None: all the same, Eq. (3)."""
+    settings = components.config.diffusion
+    if not settings.power and settings.head == 1:
+        return None
+    near = F.max_pool2d(batch.target_heat[:, HEAD], 3, stride=1, padding=1)  # B,5,h,w
+    cells = 1 + (settings.head - 1) * near.amax(1, keepdim=True).clamp(0, 1)  # B,1,h,w
+    return cells * channel_weight(components)
+
+
+def channel_weight(components: Components) -> Tensor:
+    """Of each channel of the latents in the loss, (c, 1, 1): its deviation to ``power``.
+
+    Public autoencoders tell no deviations of their channels: all weigh 1.
+    """
+    network: Any = components.autoencoder
+    deviation = getattr(network, "latent_std", torch.ones(1, device=network.device))
+    return deviation[:, None, None] ** components.config.diffusion.power
 
 
 def repeated(shown: Conditions, copies: int) -> Conditions:

@@ -22,7 +22,7 @@ from reposedm.pipelines.garment import Frozen, SwapInputs, frozen, person_pictur
 from training.components import Components
 from training.draws import Draws
 from training.field import levels_of
-from training.steps import repeated
+from training.steps import channel_weight, repeated
 from training.swap_batch import SwapBatch
 
 
@@ -46,8 +46,7 @@ def swap_step(
         noisy, t, shown.pose, shown.context, extra=shown.extra, drop_pose=kept, drop_photo=dropped
     ).float()
     weight = F.avg_pool2d(batch.inputs.mask, FACTOR).repeat(copies, 1, 1, 1)  # K B,1,h,w
-    deviation: Tensor = getattr(components.autoencoder, "latent_std", clean.new_ones(1))
-    channels = deviation[:, None, None] ** config.swap.power  # c,1,1
+    channels = channel_weight(components)  # c,1,1
 
     def loss(outside: float) -> Tensor:
         kind = unet.config.prediction

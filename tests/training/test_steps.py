@@ -17,6 +17,7 @@ from training.steps import (
     draws_for,
     dropped,
     latent_statistics,
+    loss_weight,
     training_step,
 )
 
@@ -84,6 +85,24 @@ def test_an_untrained_denoiser_has_the_loss_of_saying_nothing() -> None:
     _, logs = training_step("diffusion", components, batch, draws)
     again = draws_for(components, "diffusion", range(3), "cpu").normal((4, 8, 8))
     assert float(logs["mse"]) == pytest.approx(float(again.square().mean()), rel=1e-6)
+
+
+def test_channels_and_the_head_weigh_as_they_are_told() -> None:
+    components, batch, draws = setting(
+        "diffusion.joint_alignment=false", "diffusion.power=1", "diffusion.head=3"
+    )
+    components.prepare("diffusion")
+    deviation = torch.tensor([1.0, 2.0, 4.0, 8.0])
+    components.autoencoder.latent_std.copy_(deviation)
+    _, logs = training_step("diffusion", components, batch, draws)
+    noise = draws_for(components, "diffusion", range(3), "cpu").normal((4, 8, 8))
+    weight = loss_weight(components, batch).expand_as(noise)
+    wanted = ((noise.square() * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))).mean()
+    assert float(logs["mse"]) == pytest.approx(float(wanted), rel=1e-5)
+    assert torch.allclose(weight[:, 3], 8 * weight[:, 0])
+    at_head = batch.target_heat[:, 0] > 0.9
+    assert at_head.any() and (weight[:, 0][at_head] > 2.8).all()
+    assert float(weight[:, 0].min()) == pytest.approx(1, abs=1e-3)  # far from the head
 
 
 def test_guided_noise_moves_the_target_by_the_shift() -> None:
