@@ -23,7 +23,8 @@ from training.components import build
 from training.config import load_config
 from training.field import calibrate
 from training.loader import Stream
-from training.steps import draws_for, latent_statistics, training_step
+from training.steps import draws_for, training_step
+from training.steps.autoencoder import latent_statistics
 
 PAIRS = 4
 

@@ -50,7 +50,8 @@ from training.resume import (
     restore_training,
     store,
 )
-from training.steps import draws_for, latent_statistics, principal_components, training_step
+from training.steps import draws_for, training_step
+from training.steps.autoencoder import latent_statistics, principal_components
 from training.stop import Stop
 
 MOST_BAD_STEPS: Final = 3

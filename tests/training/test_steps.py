@@ -12,14 +12,10 @@ from training.draws import Draws
 from training.ema import Average
 from training.field import calibrate, gradient_shift, target_picture
 from training.loader import Stream, TrainingBatch
-from training.steps import (
-    alignment_loss,
-    draws_for,
-    dropped,
-    latent_statistics,
-    loss_weight,
-    training_step,
-)
+from training.steps import draws_for, training_step
+from training.steps.alignment import alignment_loss
+from training.steps.autoencoder import latent_statistics
+from training.steps.diffusion import dropped, loss_weight
 
 SMALL = ["data.size=[64,64]", "stages.diffusion.batch=3", "stages.estimator.batch=3"]
 

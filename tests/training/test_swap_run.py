@@ -17,7 +17,7 @@ from training.config import load_config
 from training.datasets.swap import SwapTriples, Varied
 from training.draws import Draws
 from training.swap_batch import make_swap_batch
-from training.swap_step import frozen_of_batch, swap_step
+from training.steps.swap import frozen_of_batch, swap_step
 from training.train import main
 
 

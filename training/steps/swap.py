@@ -22,7 +22,8 @@ from reposedm.pipelines.garment import Frozen, SwapInputs, frozen, person_pictur
 from training.components import Components
 from training.draws import Draws
 from training.field import levels_of
-from training.steps import channel_weight, repeated
+from training.steps.conditions import repeated
+from training.steps.diffusion import channel_weight
 from training.swap_batch import SwapBatch
 
 

@@ -1,0 +1,86 @@
+"""What a batch tells the U-Net, by the pipelines' own functions; shared by the stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+from torch import Tensor
+
+from reposedm.models.alignment import Alignment
+from reposedm.models.autoencoder_adapters import as_autoencoder
+from reposedm.models.mapping import Limbs, limbs_of
+from reposedm.pipelines.baselines import encoded
+from reposedm.pipelines.conditions import Conditions, Inputs
+from reposedm.pipelines.reposedm import aligned
+from training.components import Components
+from training.loader import TrainingBatch
+
+Logs = dict[str, Tensor]
+
+
+def conditions_of_batch(
+    components: Components, batch: TrainingBatch
+) -> tuple[Conditions, Alignment | None]:
+    """What the U-Net is told, by the pipelines' own functions; and the alignment, if there is."""
+    network, inputs = as_autoencoder(components.autoencoder), inputs_of_batch(batch)
+    if components.alignment is not None and components.alignment.config.initial == "learned":
+        inputs = dataclasses.replace(inputs, limbs=limbs_of_batch(batch))
+    if components.alignment is None:
+        return encoded(components.unet, network, components, inputs), None
+    recorded = _Recorded(components.alignment)
+    networks = SimpleNamespace(alignment=recorded, pose_encoder=components.pose_encoder)
+    shown = aligned(components.unet, network, networks, inputs)
+    return shown, recorded.found
+
+
+def limbs_of_batch(batch: TrainingBatch) -> Limbs:
+    """What the bones of a batch's poses say about each cell."""
+    return limbs_of(
+        batch.source_joints, batch.target_joints, batch.source_states, batch.target_states,
+        size=(batch.source.shape[2], batch.source.shape[3]),
+        shape=(batch.target_heat.shape[2], batch.target_heat.shape[3]),
+    )  # fmt: skip
+
+
+def inputs_of_batch(batch: TrainingBatch) -> Inputs:
+    """A batch as the pipelines' conditions see it."""
+    alpha = batch.source_alpha
+    return Inputs(
+        photo=batch.source,
+        mask=None if alpha is None else alpha * 0.5 + 0.5,
+        source_heat=batch.source_heat,
+        target_heat=batch.target_heat,
+        target_map=batch.target_map,
+        initial=batch.initial,
+    )
+
+
+def repeated(shown: Conditions, copies: int) -> Conditions:
+    """The same conditions for ``copies`` noises of each sample, the batch ``copies`` times over."""
+    if copies == 1:
+        return shown
+
+    def many(x: Tensor | None) -> Tensor | None:
+        return None if x is None else x.repeat(copies, 1, 1, 1)
+
+    return dataclasses.replace(
+        shown,
+        pose=shown.pose.repeat(copies, 1, 1, 1),
+        context=[one.repeat(copies, 1, 1, 1) for one in shown.context],
+        extra=many(shown.extra),
+    )
+
+
+class _Recorded:
+    """Alignment that remembers what it found: the U-Net needs a part, its own loss the rest."""
+
+    def __init__(self, module: Any) -> None:
+        self.module, self.config = module, module.config
+        self.found: Alignment | None = None
+
+    def __call__(self, *inputs: Any, **given: Any) -> Alignment:
+        found: Alignment = self.module(*inputs, **given)
+        self.found = found
+        return found
