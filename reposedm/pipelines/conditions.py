@@ -205,6 +205,9 @@ def conditions_of(
 ) -> Conditions:
     """Everything beside the context: the pose latent, warped latents and silhouette.
 
+    No gradient goes back through the warp: alignment learns from its own losses and from the
+    features, and a way through the autoencoder would cost a third of a training step.
+
     Args:
         unet: its ``extra_channels`` are 0, or those of the autoencoder's latents.
         autoencoder: with ``encode`` and its channels.
@@ -214,6 +217,7 @@ def conditions_of(
         mapping: where each target cell looks in the source, (B, 2, h, w): the alignment's own, or
             the limb mapping.
     """
+    mapping = mapping.detach()
     mask = None if inputs.mask is None else warp(inputs.mask, mapping, "zeros")
     extra = None
     if unet.config.extra_channels:
