@@ -206,7 +206,7 @@ def conditions_of(
     """Everything beside the context: the pose latent, warped latents and silhouette.
 
     No gradient goes back through the warp: alignment learns from its own losses and from the
-    features, and a way through the autoencoder would cost a third of a training step.
+    features, and the way back through the autoencoder is long.
 
     Args:
         unet: its ``extra_channels`` are 0, or those of the autoencoder's latents.
