@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reposedm.imaging import Photo
+    from reposedm.jobs.methods import Task
     from reposedm.jobs.repose import ReposeResult
     from reposedm.jobs.settings import ReposeSettings
     from reposedm.jobs.swap import SwapResult
@@ -363,7 +364,7 @@ def _add_repose(parser: argparse.ArgumentParser) -> None:
     add("--color", default="#ffffff", metavar="#RRGGBB", help="of the plain background")
     add("--no-retarget", action="store_true", help="keep the pose's own body proportions")
     add("--no-texture", action="store_true", help="the network's pixels alone, none of the photo's")
-    _add_run(parser, "preview", "the photo and the pose")
+    _add_run(parser, "repose", "the photo and the pose")
 
 
 def _add_swap(parser: argparse.ArgumentParser) -> None:
@@ -376,16 +377,23 @@ def _add_swap(parser: argparse.ArgumentParser) -> None:
     add("--mask", type=Path, metavar="MASK.png", help="white: may change; default: automatic")
     add("--save-mask", type=Path, metavar="MASK.png", help="also write the mask that was used")
     add("--garment-pose", type=Path, metavar="POSE.json", help="the garment's; default: found")
-    _add_run(parser, "warp", "the garment")
+    _add_run(parser, "swap", "the garment")
 
 
-def _add_run(parser: argparse.ArgumentParser, method: str, guide: str) -> None:
+def _add_run(parser: argparse.ArgumentParser, task: Task, guide: str) -> None:
     """What all commands that make pictures of a person understand."""
+    from reposedm.jobs.methods import default_method
+
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="OUT.png")
     add("--person", type=int, default=0, metavar="K", help="who on the photo; 0: the largest")
     add("--source-pose", type=Path, metavar="POSE.json", help="their pose; default: detected")
-    add("--method", default=method, metavar="NAME", help="see: info (default: %(default)s)")
+    add(
+        "--method",
+        default=default_method(task),
+        metavar="NAME",
+        help="see: info (default, the best whose weights are here: %(default)s)",
+    )
     add("--steps", type=int, metavar="N", help="more: slower and finer")
     add("--guidance", type=float, metavar="X", help=f"more: closer to {guide}")
     add("--seed", type=int, metavar="N", help="same seed, same picture; default: drawn, and shown")

@@ -16,6 +16,10 @@ import pytest
 HERE = Path(__file__).parent
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; before numpy is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+NO_WEIGHTS = str(HERE / "no-weights")
+"""Tests meet no weights unless they say so: they are of the code, and quick; ``test_shipped.py``
+tests what ships."""
+os.environ["REPOSEDM_WEIGHTS"] = NO_WEIGHTS
 sys.path.insert(0, str(HERE / "browser"))
 
 from chromium_harness import start_app  # noqa: E402

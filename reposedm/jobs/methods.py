@@ -24,13 +24,18 @@ Task = Literal["repose", "swap"]
 
 
 def method_names(task: Task = "repose") -> list[str]:
-    """Every method of a task this version knows, usable or not; the first is the default."""
+    """Every method of a task this version knows, usable or not, the best first."""
     return list(_table(task))
 
 
 def available_methods(task: Task = "repose") -> list[str]:
     """The methods that can be used on this computer, in the same order."""
     return [name for name in method_names(task) if not unavailable(name, task)]
+
+
+def default_method(task: Task = "repose") -> str:
+    """The best method whose weights are here; each task has one that needs none."""
+    return available_methods(task)[0]
 
 
 def capabilities(name: str, task: Task = "repose") -> Capabilities:

@@ -6,11 +6,12 @@ import dataclasses
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Final, Literal
 
 from reposedm.errors import SettingsError
+from reposedm.jobs.methods import default_method
 from reposedm.pipelines.base import Capabilities
 from reposedm.pipelines.loading import entry
 
@@ -38,7 +39,8 @@ class ReposeSettings:
     """What a person chooses for one job. Whoever holds one can trust it.
 
     Attributes:
-        method: a name from ``jobs.methods.method_names()``.
+        method: a name from ``jobs.methods.method_names()``; default: the best whose weights are
+            here.
         steps: denoising steps, 1 .. 250; None: the method's default.
         guidance_scale: w_c of Eq. 16, 0 .. 30; None: the method's default.
         pose_guidance_scale: factor of the gradient term, 0 .. 30; None: the method's default.
@@ -59,7 +61,7 @@ class ReposeSettings:
         SettingsError: a value that is not possible.
     """
 
-    method: str = "preview"
+    method: str = field(default_factory=default_method)
     steps: int | None = None
     guidance_scale: float | None = None
     pose_guidance_scale: float | None = None
@@ -147,13 +149,13 @@ class ReposeSettings:
         settings, notes = cls(), []
         if not isinstance(stored, Mapping):
             return settings, ("The picture's settings are not a table of names and values.",)
-        for field in dataclasses.fields(cls):
-            if field.name not in stored:
+        for each in dataclasses.fields(cls):
+            if each.name not in stored:
                 continue
             try:
-                if field.name == "method":
+                if each.name == "method":
                     entry(stored["method"])
-                settings = settings.replace(**{field.name: stored[field.name]})
+                settings = settings.replace(**{each.name: stored[each.name]})
             except SettingsError as error:
                 notes.append(f"Not used from the picture's settings: {error}.")
         return settings, tuple(notes)

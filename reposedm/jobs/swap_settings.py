@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from reposedm.errors import SettingsError
 from reposedm.garments.labels import REGIONS
+from reposedm.jobs.methods import default_method
 from reposedm.jobs.settings import (
     LABELS,
     MAX_COUNT,
@@ -29,7 +30,8 @@ class SwapSettings:
     """What a person chooses for one swap. Whoever holds one can trust it.
 
     Attributes:
-        method: a name from ``jobs.methods.method_names("swap")``.
+        method: a name from ``jobs.methods.method_names("swap")``; default: the best whose weights
+            are here.
         region: what is swapped, one of ``garments.labels.REGIONS``.
         garment: what the garment photo shows: a person who wears it ("worn"), the garment alone
             on a plain ground ("product"), or "auto": whatever is found on it.
@@ -44,7 +46,7 @@ class SwapSettings:
         SettingsError: a value that is not possible.
     """
 
-    method: str = "warp"
+    method: str = field(default_factory=lambda: default_method("swap"))
     region: str = "top"
     garment: Kind = "auto"
     steps: int | None = None

@@ -54,7 +54,6 @@ def _files(*networks: str) -> tuple[str, ...]:
 
 
 METHODS: dict[str, Entry] = {
-    "preview": Entry("reposedm.pipelines.preview", "PreviewEngine"),
     "reposedm": Entry(
         "reposedm.pipelines.reposedm",
         "RePoseDMPipeline",
@@ -63,6 +62,7 @@ METHODS: dict[str, Entry] = {
         host_gb=1.5,
         able=REPOSEDM,
     ),
+    "preview": Entry("reposedm.pipelines.preview", "PreviewEngine"),
     "pidm": Entry(
         "reposedm.pipelines.baselines",
         "PIDMPipeline",
@@ -72,7 +72,7 @@ METHODS: dict[str, Entry] = {
         able=PIDM,
     ),
 }
-"""Every method of reposing by its name; the first is the default."""
+"""Every method of reposing by its name. The first whose weights are here is the default."""
 
 SWAPS: dict[str, Entry] = {
     "warp": Entry("reposedm.pipelines.paste", "PasteWarp"),

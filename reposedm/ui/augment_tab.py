@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from reposedm.augment.plan import SAME, SET, SOURCES
-from reposedm.jobs.methods import capabilities
+from reposedm.jobs.methods import available_methods, capabilities
 from reposedm.ui import status
-from reposedm.ui.repose_tab import usable_methods
 from reposedm.weights import weights_root
 
 FILE = "file"
@@ -107,7 +106,7 @@ def build(*, local: bool) -> AugmentTab:
 
 
 def _options() -> dict[str, gr.components.Component]:
-    names = usable_methods()
+    names = available_methods()
     first = capabilities(names[0])
     per_identity = gr.Slider(
         1, 50, 4, step=1, label="New pictures of each identity", elem_id="augment-count",

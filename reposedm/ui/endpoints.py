@@ -18,6 +18,7 @@ import gradio as gr
 from reposedm.errors import ImageError, PoseError
 from reposedm.imaging import result_name, save_png
 from reposedm.jobs.detect import people_on
+from reposedm.jobs.methods import default_method
 from reposedm.jobs.repose import repose as repose_job
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pose import Pose, draw_map, parse_people, to_openpose
@@ -33,7 +34,7 @@ def add() -> None:
     with gr.Column(visible=False):
         image = SafeImage(label="image")
         pose = gr.JSON(label="pose")
-        method = gr.Textbox("preview", label="method")
+        method = gr.Textbox(default_method(), label="method")
         steps = gr.Number(None, label="steps", precision=0)
         guidance = gr.Number(None, label="guidance")
         pose_guidance = gr.Number(None, label="pose_guidance")

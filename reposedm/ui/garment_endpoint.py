@@ -11,6 +11,7 @@ import numpy as np
 from reposedm.errors import ImageError
 from reposedm.imaging import result_name, save_png
 from reposedm.jobs.detect import people_on
+from reposedm.jobs.methods import default_method
 from reposedm.jobs.swap import SwapSettings, check_swap_method, swap
 from reposedm.pose import Pose
 from reposedm.ui.endpoints import fresh_folder, people_in
@@ -24,7 +25,7 @@ def add() -> None:
         person, garment = SafeImage(label="person"), SafeImage(label="garment")
         region = gr.Textbox("top", label="region")
         mask = SafeImage(label="mask")
-        method = gr.Textbox("warp", label="method")
+        method = gr.Textbox(default_method("swap"), label="method")
         steps = gr.Number(None, label="steps", precision=0)
         guidance = gr.Number(None, label="guidance")
         seed = gr.Number(-1, label="seed", precision=0)

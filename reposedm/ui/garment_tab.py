@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import gradio as gr
 
 from pose_editor import PoseEditor
-from reposedm.jobs.methods import available_methods, capabilities, method_names, unavailable
+from reposedm.jobs.methods import (
+    available_methods,
+    capabilities,
+    default_method,
+    method_names,
+    unavailable,
+)
 from reposedm.pipelines.base import Capabilities
 from reposedm.ui import garment_examples, status
 from reposedm.ui.mask_editor import MaskEditor
@@ -89,7 +95,7 @@ def build() -> GarmentTab:
                 elem_id="garment-status", elem_classes="job-status",
             )  # fmt: skip
             results = _result_column()
-            controls = _settings(capabilities(available_methods("swap")[0], "swap"))
+            controls = _settings(capabilities(default_method("swap"), "swap"))
             delete = gr.Button("Delete my data", size="sm", elem_id="garment-delete")
             gr.Markdown(NOTICE, elem_classes="notice")
     return GarmentTab(

@@ -8,7 +8,11 @@ import gradio as gr
 
 from pose_editor import PoseEditor
 from reposedm.detect import backends
-from reposedm.jobs.methods import capabilities, method_names, unavailable
+from reposedm.jobs.methods import (
+    available_methods,
+    capabilities,
+    default_method,
+)
 from reposedm.pipelines.base import Capabilities
 from reposedm.ui import examples, status
 from reposedm.ui.safe_image import SafeImage
@@ -60,7 +64,7 @@ class ReposeTab:
 
 def build() -> ReposeTab:
     """Lay the tab out inside the current ``gr.Blocks``."""
-    first = capabilities(usable_methods()[0])
+    first = capabilities(default_method())
     with gr.Row(elem_id="repose-row", elem_classes="work-row"):
         with gr.Column(scale=3, min_width=250):
             photo, rotate, detector, pose_photo = _source_column()
@@ -140,7 +144,7 @@ def _result_column() -> dict[str, gr.components.Component]:
 
 
 def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
-    names = usable_methods()
+    names = available_methods()
     shown = controls_visibility(first)
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         method = gr.Dropdown(
@@ -209,11 +213,6 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
         "keep_settings": keep, "settings_file": settings_file, "settings_shown": settings_shown,
         "settings_apply": apply,
     }  # fmt: skip
-
-
-def usable_methods() -> list[str]:
-    """The methods whose weights are here, the default first; "preview" needs none."""
-    return [name for name in method_names() if not unavailable(name)]
 
 
 def controls_visibility(method: Capabilities) -> dict[str, bool]:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from reposedm.errors import SettingsError
+from reposedm.jobs import methods
 from reposedm.pipelines import loading
 from reposedm.pipelines.base import Capabilities
 
@@ -16,10 +17,23 @@ def test_every_entry_is_a_method_of_that_name(name: str) -> None:
     assert able.controls <= known
 
 
-def test_the_first_method_needs_no_weights() -> None:
-    first = next(iter(loading.METHODS))
-    assert loading.unavailable(first) == ""
-    assert loading.load_method(first).capabilities.name == first
+@pytest.mark.parametrize("task", ["repose", "swap"])
+def test_without_weights_the_default_is_what_needs_none(task: methods.Task) -> None:
+    name = methods.default_method(task)
+    table = loading.SWAPS if task == "swap" else loading.METHODS
+    assert not table[name].files and loading.unavailable(name, table) == ""
+    assert loading.load_method(name, table).capabilities.name == name
+
+
+def test_the_default_is_the_first_whose_weights_are_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REPOSEDM_WEIGHTS", str(tmp_path))
+    assert methods.default_method() == "preview"
+    for file in loading.METHODS["reposedm"].files:
+        (tmp_path / "reposedm" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "reposedm" / file).write_bytes(b"x")
+    assert methods.default_method() == next(iter(loading.METHODS)) == "reposedm"
 
 
 @pytest.mark.parametrize("name", ["", "no", None, 5, ["preview"], "os.path"])

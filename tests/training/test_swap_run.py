@@ -16,8 +16,8 @@ from training.components import build_pipeline
 from training.config import load_config
 from training.datasets.swap import SwapTriples, Varied
 from training.draws import Draws
-from training.swap_batch import make_swap_batch
 from training.steps.swap import frozen_of_batch, swap_step
+from training.swap_batch import make_swap_batch
 from training.train import main
 
 
