@@ -171,7 +171,11 @@ class DiffusionConfig:
             shape and colour come before texture, and texture still comes.
         head: weight of the cells of the target's head in the loss, others have 1: few cells, and
             what people look at first.
-        level_mean: flows only: the noise's share is sigmoid(N(mean, deviation)).
+        levels: how timesteps are drawn: "uniform", or as T sigmoid(N(level_mean, level_deviation)),
+            "logit-normal"; "auto": the latter for flows. A small network with little training
+            gains from much noise, where the photo and the pose say it all: it then makes its
+            pictures in few steps.
+        level_mean: see there.
         level_deviation: see there.
     """
 
@@ -186,6 +190,7 @@ class DiffusionConfig:
     alignment_weight: float = 0.1
     power: float = 0.0
     head: float = 1.0
+    levels: Literal["auto", "uniform", "logit-normal"] = "auto"
     level_mean: float = 0.3
     level_deviation: float = 1.2
 

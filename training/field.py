@@ -95,13 +95,17 @@ def source_picture(batch: TrainingBatch, channels: int) -> Tensor:
 
 def levels_of(components: Components, draws: Draws, copies: int = 1) -> tuple[Tensor, Level]:
     """Timesteps (copies B,) as the U-Net takes them, and their levels."""
-    settings = components.config.diffusion
-    if is_flow(components.scheduler):
-        normal = torch.cat([draws.normal() for _ in range(copies)])
-        s = torch.sigmoid(settings.level_mean + settings.level_deviation * normal)
-        return s * TRAIN_TIMESTEPS, flow_level(s)
+    settings, flow = components.config.diffusion, is_flow(components.scheduler)
     highest = int(components.scheduler.config.num_train_timesteps)
-    t = torch.cat([draws.integers(highest) for _ in range(copies)])
+    if settings.levels == "uniform" or (settings.levels == "auto" and not flow):
+        t = torch.cat([draws.integers(highest) for _ in range(copies)])
+        share = (t + 1) / highest
+    else:
+        normal = torch.cat([draws.normal() for _ in range(copies)])
+        share = torch.sigmoid(settings.level_mean + settings.level_deviation * normal)
+        t = (share * highest).long().clamp_max(highest - 1)
+    if flow:
+        return share * TRAIN_TIMESTEPS, flow_level(share)
     return t, level_at(components.scheduler, t)
 
 
