@@ -19,6 +19,8 @@ from reposedm.errors import WeightsError
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
 MANIFEST: Final = "manifest.json"
+INDEX: Final = "model_index.json"
+"""Of a pipeline: its networks and its settings."""
 
 MAX_JSON_BYTES: Final = 1 << 20
 """No configuration and no manifest is larger."""

@@ -18,7 +18,7 @@ from reposedm.errors import SettingsError, WeightsError
 from reposedm.imaging import over
 from reposedm.models.autoencoder import FACTOR
 from reposedm.pipelines.conditions import initial_mapping
-from reposedm.weights import read_json
+from reposedm.weights import INDEX, read_json
 from training.candidates import Candidate, Flow, MethodCandidate, load_candidate, target_background
 from training.metrics import Image, MetricsError
 from training.sample import Sample
@@ -28,7 +28,6 @@ FREE: Final = ("copy-source", "limb-warp", "preview")
 TRAINED: Final = ("b1", "b2", "full")
 """The paper's arms; any other name may be given besides."""
 METHODS: Final = {"RePoseDMPipeline": "reposedm", "PIDMPipeline": "pidm"}
-INDEX: Final = "model_index.json"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ REPOSEDM: Final = Capabilities(
     stages=(ALIGN, DENOISE, DECODE),
     controls=frozenset({"steps", "guidance_scale", "pose_guidance_scale", TEXTURE}),
     default_steps=20,
+    default_guidance=2.0,
 )
 
 PIDM: Final = Capabilities(
@@ -36,6 +37,7 @@ PIDM: Final = Capabilities(
     stages=(ALIGN, DENOISE, DECODE),
     controls=frozenset({"steps", "guidance_scale"}),
     default_steps=20,
+    default_guidance=2.0,
 )
 
 SWAP: Final = Capabilities(

@@ -40,6 +40,8 @@ class Capabilities:
         stochastic: whether the seed changes the picture.
         accepts_prompt: whether ``prompt=`` is understood.
         default_steps: what ``steps=None`` means.
+        default_guidance: what ``guidance_scale=None`` means.
+        default_pose_guidance: what ``pose_guidance_scale=None`` means.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Capabilities:
     stochastic: bool = True
     accepts_prompt: bool = False
     default_steps: int = 1
+    default_guidance: float = 1.0
+    default_pose_guidance: float = 1.0
 
 
 @dataclass(frozen=True)

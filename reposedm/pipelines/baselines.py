@@ -88,7 +88,9 @@ class PIDMPipeline(NetworkPipeline):
             separate_guidance=separate_guidance,
         )
         able = type(self).capabilities
-        self.capabilities = dataclasses.replace(able, native_size=size, default_steps=steps)
+        self.capabilities = dataclasses.replace(
+            able, native_size=size, default_steps=steps, default_guidance=guidance_scale
+        )
 
     @torch.no_grad()
     def encode(self, inputs: Inputs) -> Conditions:

@@ -7,13 +7,16 @@ sentence that says what to do. There is no way to a network with random weights 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import json
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.pipelines.abilities import PIDM, REPOSEDM, SWAP
 from reposedm.pipelines.base import Capabilities
-from reposedm.weights import WEIGHTS, file_problem, weights_root
+from reposedm.weights import INDEX, MAX_JSON_BYTES, WEIGHTS, file_problem, weights_root
 
 __all__ = [
     "METHODS",
@@ -50,7 +53,7 @@ class Entry(NamedTuple):
 
 def _files(*networks: str) -> tuple[str, ...]:
     """The files of a diffusion pipeline."""
-    return ("model_index.json", *(f"{name}/{WEIGHTS}" for name in networks))
+    return (INDEX, *(f"{name}/{WEIGHTS}" for name in networks))
 
 
 METHODS: dict[str, Entry] = {
@@ -106,11 +109,40 @@ def entry(name: str, table: dict[str, Entry] | None = None) -> Entry:
 def capabilities(name: str, table: dict[str, Entry] | None = None) -> Capabilities:
     """What a method can do; loads no weights and no library of networks.
 
+    Where its weights are here, their own index says with what settings they sample best.
+
     Raises:
         SettingsError: there is no such method.
     """
     found = entry(name, table)
-    return found.able or cast(Capabilities, _class(found).capabilities)
+    if found.able is None:
+        return cast(Capabilities, _class(found).capabilities)
+    return _as_saved(found.able, weights_root() / name / INDEX)
+
+
+def _as_saved(able: Capabilities, file: Path) -> Capabilities:
+    """With the defaults that a pipeline's index names; whoever loads the weights checks it."""
+    try:
+        saved = json.loads(file.read_bytes()) if file.stat().st_size <= MAX_JSON_BYTES else None
+    except (OSError, ValueError):
+        return able
+    if not isinstance(saved, dict):
+        return able
+
+    def number(key: str, default: float) -> float:
+        value = saved.get(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return default
+        return value if 0 <= value < float("inf") else default
+
+    steers = number("pose_guidance_strength", 0) > 0
+    return dataclasses.replace(
+        able,
+        controls=able.controls if steers else able.controls - {"pose_guidance_scale"},
+        default_steps=max(1, int(number("steps", able.default_steps))),
+        default_guidance=float(number("guidance_scale", able.default_guidance)),
+        default_pose_guidance=float(number("pose_guidance_scale", able.default_pose_guidance)),
+    )
 
 
 def unavailable(name: str, table: dict[str, Entry] | None = None) -> str:

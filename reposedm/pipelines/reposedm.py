@@ -129,7 +129,13 @@ class RePoseDMPipeline(NetworkPipeline):
         able = type(self).capabilities
         if not self._can_steer:
             able = dataclasses.replace(able, controls=able.controls - {"pose_guidance_scale"})
-        self.capabilities = dataclasses.replace(able, native_size=size, default_steps=steps)
+        self.capabilities = dataclasses.replace(
+            able,
+            native_size=size,
+            default_steps=steps,
+            default_guidance=guidance_scale,
+            default_pose_guidance=pose_guidance_scale,
+        )
 
     @property
     def _can_steer(self) -> bool:

@@ -28,6 +28,7 @@ from reposedm.models.safe import load_safetensors_strict
 from reposedm.models.unet import UNet
 from reposedm.weights import (
     CONFIG,
+    INDEX,
     WEIGHTS,
     check_folder,
     check_manifest,
@@ -37,7 +38,6 @@ from reposedm.weights import (
 
 Model = TypeVar("Model", bound=nn.Module)
 
-INDEX: Final = "model_index.json"
 SCHEDULER: Final = "scheduler/scheduler_config.json"
 
 NETWORKS: Final[dict[str, tuple[type[Any], ...]]] = {

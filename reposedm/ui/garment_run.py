@@ -128,7 +128,7 @@ class GarmentRun:
         return {
             tab.about_method: able.description + not_here(),
             tab.steps: gr.update(visible=shown["steps"], value=able.default_steps),
-            tab.guidance: gr.update(visible=shown["guidance_scale"]),
+            tab.guidance: gr.update(visible=shown["guidance_scale"], value=able.default_guidance),
             tab.resample: gr.update(visible=shown["resample"]),
             tab.seed: gr.update(visible=shown["seed"]),
             tab.random_seed: gr.update(visible=shown["seed"]),

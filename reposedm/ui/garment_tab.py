@@ -190,7 +190,8 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             info="More is finer and slower.", elem_id="garment-steps",
         )  # fmt: skip
         guidance = gr.Slider(
-            0, 10, 1, step=0.1, label="Guidance", visible=shown["guidance_scale"],
+            0, 10, first.default_guidance, step=0.1, label="Guidance",
+            visible=shown["guidance_scale"],
             info="Higher follows the garment more closely, with less variety.",
             elem_id="garment-guidance",
         )  # fmt: skip

@@ -178,12 +178,14 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             info="More is finer and slower.", elem_id="steps",
         )  # fmt: skip
         guidance = gr.Slider(
-            0, 10, 2, step=0.1, label="Guidance", visible=shown["guidance_scale"],
+            0, 10, first.default_guidance, step=0.1, label="Guidance",
+            visible=shown["guidance_scale"],
             info="Higher follows photo and pose more closely, with less variety.",
             elem_id="guidance",
         )  # fmt: skip
         pose_guidance = gr.Slider(
-            0, 5, 1, step=0.1, label="Pose guidance", visible=shown["pose_guidance_scale"],
+            0, 5, first.default_pose_guidance, step=0.1, label="Pose guidance",
+            visible=shown["pose_guidance_scale"],
             info="Higher corrects the pose harder; 0 switches it off.", elem_id="pose-guidance",
         )  # fmt: skip
         texture = gr.Checkbox(

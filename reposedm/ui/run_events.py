@@ -213,8 +213,10 @@ class RunCallbacks:
         return {
             tab.about_method: able.description,
             tab.steps: gr.update(visible=shown["steps"], value=able.default_steps),
-            tab.guidance: gr.update(visible=shown["guidance_scale"]),
-            tab.pose_guidance: gr.update(visible=shown["pose_guidance_scale"]),
+            tab.guidance: gr.update(visible=shown["guidance_scale"], value=able.default_guidance),
+            tab.pose_guidance: gr.update(
+                visible=shown["pose_guidance_scale"], value=able.default_pose_guidance
+            ),
             tab.texture: gr.update(visible=shown["texture"]),
             tab.seed: gr.update(visible=shown["seed"]),
             tab.random_seed: gr.update(visible=shown["seed"]),

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,22 @@ def test_weights_root_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert loading.weights_root() == (tmp_path / "w").resolve()
     monkeypatch.setenv("REPOSEDM_WEIGHTS", "")
     assert loading.weights_root().parts[-2:] == ("assets", "weights")
+
+
+def test_defaults_are_those_of_the_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REPOSEDM_WEIGHTS", str(tmp_path))
+    plain = loading.capabilities("reposedm")
+    assert "pose_guidance_scale" in plain.controls
+    index = tmp_path / "reposedm" / "model_index.json"
+    index.parent.mkdir()
+    index.write_text(json.dumps({"steps": 4, "guidance_scale": 1.5, "pose_guidance_strength": 0}))
+    found = loading.capabilities("reposedm")
+    assert (found.default_steps, found.default_guidance) == (4, 1.5)
+    assert found.controls == plain.controls - {"pose_guidance_scale"}  # there is no estimator
+    index.write_text(json.dumps({"steps": 0, "guidance_scale": "2", "pose_guidance_strength": 3}))
+    found = loading.capabilities("reposedm")
+    assert (found.default_steps, found.default_guidance) == (1, plain.default_guidance)
+    assert found.controls == plain.controls
+    for damaged in ("{", "[]"):
+        index.write_text(damaged)
+        assert loading.capabilities("reposedm") == plain

@@ -16,6 +16,7 @@ from reposedm.jobs.methods import unload_methods
 from reposedm.jobs.repose import repose
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pipelines.reposedm import RePoseDMPipeline
+from reposedm.weights import WEIGHTS
 from tests.drawn import arms_up, photo
 from tests.training.runs import FAST, contents, newest, train
 from training.checkpoint import Checkpoint, checkpoints, verify
@@ -93,6 +94,25 @@ def test_no_denoiser_no_export(whole: Path, tmp_path: Path, capsys) -> None:
     assert export_main([str(whole / "step-00000003"), "-o", str(tmp_path)]) == 2
     assert "estimator" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_half_the_bytes_and_other_defaults(whole: Path, tmp_path: Path, capsys) -> None:
+    to = ["-o", str(tmp_path), "--half", "--default", "steps=3", "--default", "guidance_scale=1"]
+    assert export_main([str(whole), *to]) == 0
+    full = RePoseDMPipeline.from_pretrained(whole / "weights" / "reposedm")
+    half = RePoseDMPipeline.from_pretrained(tmp_path / "reposedm")
+    assert (half.config.steps, half.config.guidance_scale) == (3, 1)
+    assert half.config.pose_guidance_strength == full.config.pose_guidance_strength
+    for key, value in half.unet.state_dict().items():
+        assert torch.equal(value.half(), full.unet.state_dict()[key].half())
+    sizes = [
+        (root / "unet" / WEIGHTS).stat().st_size
+        for root in (tmp_path / "reposedm", whole / "weights" / "reposedm")
+    ]
+    assert sizes[0] < 0.6 * sizes[1]
+    for refused, why in (("seed=1", "of steps"), ("steps=x", "no number"), ("steps=0", "steps")):
+        assert export_main([str(whole), "-o", str(tmp_path), "--default", refused]) == 2
+        assert why in capsys.readouterr().err
 
 
 def test_the_app_loads_it(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
