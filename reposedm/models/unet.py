@@ -111,6 +111,10 @@ class UNet(ModelMixin, ConfigMixin):
         extra_channels: of further latents, concatenated (the warped source's, say); 0: none.
         kept_channels: so many of the extra ones, the first, are never dropped: what is known of the
             picture itself, not of the photo or the pose.
+        gated: where among the extra channels latents of the warped source begin, c channels each.
+            They are added to the output, each number through a gate that the network computes: what
+            the warp shows rightly is kept from the first step of training on, and the network
+            makes the rest. The gate is the composition mask of flow-based try-on.
         learn_variance: 2c channels come out, the second half is the variance's (Improved DDPM).
         prediction: what the first c channels mean; read by pipelines and training, not here.
         widths: channels of each level.
@@ -134,6 +138,7 @@ class UNet(ModelMixin, ConfigMixin):
         pose_channels: int = 16,
         extra_channels: int = 0,
         kept_channels: int = 0,
+        gated: Sequence[int] = (),
         learn_variance: bool = True,
         prediction: Prediction = "epsilon",
         widths: Sequence[int] = (128, 192, 256),
@@ -149,6 +154,7 @@ class UNet(ModelMixin, ConfigMixin):
         check_int("pose_channels", pose_channels, 1, 256)
         check_int("extra_channels", extra_channels, 0, 512)
         check_int("kept_channels", kept_channels, 0, extra_channels)
+        _check_gates(gated, latent_channels, extra_channels)
         check_flag("learn_variance", learn_variance)
         check_choice("prediction", prediction, PREDICTIONS)
         _check_levels(widths, attention, cross_attention, context_dims, head_width)
@@ -171,6 +177,10 @@ class UNet(ModelMixin, ConfigMixin):
         self.out = nn.Sequential(
             group_norm(widths[0]), nn.SiLU(), zero(nn.Conv2d(widths[0], outputs, 3, padding=1))
         )
+        self.gates: Any = None
+        if gated:
+            several = len(gated) * latent_channels
+            self.gates = zero(nn.Conv2d(widths[0], several, 3, padding=1))
         self.null_pose = nn.Parameter(torch.zeros(pose_channels))
         self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
         extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
@@ -232,7 +242,9 @@ class UNet(ModelMixin, ConfigMixin):
             SettingsError: context or extra does not fit the configuration.
         """
         embedding = self.time(t)  # B,E
-        x = self._input(noisy, pose_latent, extra, drop_pose, drop_photo)  # B,c+cp+ce,h,w
+        given = self._extra(extra, drop_pose, drop_photo)  # B,ce,h,w
+        pose = _null(pose_latent, self.null_pose, drop_pose)
+        x = torch.cat([noisy, pose] if given is None else [noisy, pose, given], 1)
         levels = self._context(context, drop_photo)
 
         x = self.stem(x)  # B,C,h,w
@@ -253,26 +265,33 @@ class UNet(ModelMixin, ConfigMixin):
                 h, w = skips[-1].shape[2:]
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")[:, :, :h, :w]
                 x = stage.resize(x)  # B,C,2h,2w
-        return self.out(x)
+        if self.gates is None or given is None:
+            return self.out(x)
+        return self._through_gates(x, given)
 
-    def _input(
-        self,
-        noisy: Tensor,
-        pose: Tensor,
-        extra: Tensor | None,
-        drop_pose: Tensor | None,
-        drop_photo: Tensor | None,
-    ) -> Tensor:
-        """Everything that is concatenated, conditions nulled where they are dropped."""
-        parts = [noisy, _null(pose, self.null_pose, drop_pose)]
+    def _through_gates(self, x: Tensor, extra: Tensor) -> Tensor:
+        """The output plus what the gates let through of the latents in ``extra``."""
+        count = self.config.latent_channels
+        x = self.out[1](self.out[0](x))  # B,C,h,w
+        found = self.out[2](x)  # B,c|2c,h,w
+        latents = torch.cat([extra[:, start : start + count] for start in self.config.gated], 1)
+        passed = (self.gates(x) * latents).unflatten(1, (-1, count)).sum(1)  # B,c,h,w
+        if found.shape[1] > count:  # the variance's half has no latents to add
+            passed = F.pad(passed, (0, 0, 0, 0, 0, count))
+        return found + passed
+
+    def _extra(
+        self, extra: Tensor | None, drop_pose: Tensor | None, drop_photo: Tensor | None
+    ) -> Tensor | None:
+        """The extra channels, nulled where conditions are dropped."""
         if (extra is None) != (self.null_extra is None):
             wanted = f"needs {self.config.extra_channels}" if extra is None else "takes no"
             raise SettingsError(f"this U-Net {wanted} extra channels")
-        if extra is not None:
-            kept = self.config.kept_channels
-            known, told, null = extra[:, :kept], extra[:, kept:], self.null_extra[kept:]
-            parts += [known, _null(_null(told, null, drop_pose), null, drop_photo)]
-        return torch.cat(parts, 1)
+        if extra is None:
+            return None
+        kept = self.config.kept_channels
+        known, told, null = extra[:, :kept], extra[:, kept:], self.null_extra[kept:]
+        return torch.cat([known, _null(_null(told, null, drop_pose), null, drop_photo)], 1)
 
     def _context(self, context: Sequence[Tensor], drop: Tensor | None) -> list[Context]:
         """Tokens and positions for each level of the U-Net."""
@@ -357,6 +376,15 @@ def _check_levels(
         raise WeightsError("a level without a context of its own must attend: cross_attention")
     for width in check_sequence("context_dims", context_dims, levels):
         check_int("context_dims", width, 8, 2048)
+
+
+def _check_gates(gated: Sequence[int], latents: int, extra: int) -> None:
+    if isinstance(gated, (list, tuple)) and not gated:
+        return
+    if extra < latents:
+        raise WeightsError("gated of a network needs extra channels: the latents to let through")
+    for start in check_sequence("gated", gated, 4):
+        check_int("gated", start, 0, extra - latents)
 
 
 def _null(condition: Tensor, null: Tensor, drop: Tensor | None) -> Tensor:

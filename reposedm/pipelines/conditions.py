@@ -202,6 +202,7 @@ def conditions_of(
     *,
     context: Sequence[Tensor],
     mapping: Tensor,
+    visible: Tensor | None = None,
 ) -> Conditions:
     """Everything beside the context: the pose latent, warped latents and silhouette.
 
@@ -209,13 +210,15 @@ def conditions_of(
     features, and the way back through the autoencoder is long.
 
     Args:
-        unet: its ``extra_channels`` are 0, or those of the autoencoder's latents.
+        unet: its ``extra_channels`` are 0, or those of the autoencoder's latents, or one more.
         autoencoder: with ``encode`` and its channels.
         pose_encoder: a ``PoseEncoder``.
         inputs: photo and poses.
         context: features of the photo.
         mapping: where each target cell looks in the source, (B, 2, h, w): the alignment's own, or
             the limb mapping.
+        visible: whether the photo shows the cell at all, (B, 1, h, w) in [0, 1], for that one more
+            channel; None: it does.
     """
     mapping = mapping.detach()
     mask = None if inputs.mask is None else warp(inputs.mask, mapping, "zeros")
@@ -224,6 +227,9 @@ def conditions_of(
         seen = warp(inputs.photo, mapping)
         seen = with_alpha(seen, mask, autoencoder.image_channels)
         extra = autoencoder.encode(seen.to(next(autoencoder.parameters()).dtype))
+        if unet.config.extra_channels > extra.shape[1]:
+            seen = torch.ones_like(extra[:, :1]) if visible is None else visible.detach()
+            extra = torch.cat([extra, seen.to(extra)], 1)
     latent = pose_latent(pose_encoder, autoencoder, inputs)
     return Conditions(latent, context, extra, mask)
 

@@ -135,6 +135,9 @@ def _as_saved(able: Capabilities, file: Path) -> Capabilities:
             return default
         return value if 0 <= value < float("inf") else default
 
+    size = saved.get("native_size")
+    if isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size):
+        able = dataclasses.replace(able, native_size=(size[0], size[1]))
     steers = number("pose_guidance_strength", 0) > 0
     return dataclasses.replace(
         able,

@@ -265,6 +265,7 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         inputs,
         context=found.features,
         mapping=found.mapping,
+        visible=found.visible,
     )
     return dataclasses.replace(conditions, mapping=found.mapping, visible=found.visible)
 
@@ -316,7 +317,7 @@ def check_networks(
         unet: the denoiser.
         scheduler: of the training.
         sampler: of ``sampling.SAMPLERS``.
-        extra: how many extra channels the U-Net may have; None: 0, or the autoencoder's.
+        extra: how many extra channels the U-Net may have; None: 0, the autoencoder's, or one more.
         kept: how many of them must never be dropped.
 
     Raises:
@@ -333,7 +334,7 @@ def check_networks(
             f"the U-Net takes a pose of {config.pose_channels} channels, the pose encoder gives "
             f"{pose_encoder.config.channels}"
         )
-    able = (0, latents) if extra is None else tuple(extra)
+    able = (0, latents, latents + 1) if extra is None else tuple(extra)
     if config.extra_channels not in able or config.kept_channels != kept:
         raise WeightsError(
             f"the U-Net's extra channels are {' or '.join(map(str, able))} and keep {kept}, not "

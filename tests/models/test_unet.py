@@ -188,12 +188,42 @@ def test_sizes() -> None:
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    check_saved(stirred(extra_channels=2, prediction="flow_prediction"), tmp_path)
+    check_saved(stirred(extra_channels=5, gated=(1,), prediction="flow_prediction"), tmp_path)
+
+
+@pytest.mark.parametrize("learn_variance", [True, False])
+def test_gates_add_the_warped_latents(learn_variance: bool) -> None:
+    unet = stirred(extra_channels=5, gated=(1,), learn_variance=learn_variance)
+    given = inputs(extra=5)
+    with torch.no_grad():
+        unet.gates.weight.zero_()
+        unet.gates.bias.zero_()
+        closed = unet(**given)
+        unet.gates.bias.copy_(torch.tensor([1.0, 0, -2, 0]))
+        opened = unet(**given)
+        dropped = unet(**given, drop_photo=mask(True, False))
+    assert closed.shape[1] == (8 if learn_variance else 4)
+    added = torch.zeros_like(closed)
+    added[:, 0], added[:, 2] = given["extra"][:, 1], -2 * given["extra"][:, 3]
+    assert torch.allclose(opened, closed + added, atol=1e-6)
+    assert torch.allclose(dropped[1], opened[1], atol=1e-6)
+    assert not torch.allclose(dropped[0], opened[0])  # the learned null went through
+
+
+def test_gates_are_closed_before_training() -> None:
+    torch.manual_seed(0)
+    unet, given = UNet.tiny(extra_channels=4, gated=(0,)), inputs(extra=4)
+    assert not unet(**given).any()
+    torch.nn.init.normal_(unet.out[2].weight)
+    unet(**given).square().sum().backward()
+    assert unet.gates.weight.grad.any()  # and training opens them
 
 
 @pytest.mark.parametrize(
     "changes",
     [
+        {"gated": (0,)}, {"extra_channels": 4, "gated": (1,)}, {"extra_channels": 4, "gated": 0},
+        {"extra_channels": 4, "gated": (-1,)}, {"extra_channels": 4, "gated": (0.5,)},
         {"latent_channels": 10**9}, {"latent_channels": 0}, {"latent_channels": "4"},
         {"pose_channels": 10**9}, {"extra_channels": -1}, {"widths": (10**9, 8, 8)},
         {"widths": ()}, {"widths": (16,) * 7, "attention": (True,) * 7}, {"widths": (16, 24, 28)},

@@ -42,6 +42,7 @@ def parts(
     prediction: str = "epsilon",
     learn_variance: bool = True,
     extra: bool = True,
+    gated: bool = False,
     pose: str = "heat_maps",
     swap: bool = False,
 ) -> dict[str, Any]:
@@ -58,7 +59,9 @@ def parts(
         if pose == "heat_maps"
         else PoseEncoder(pose_representation="map_latent", in_channels=4, channels=4)
     )
-    channels = {"extra_channels": 4 if extra else 0}
+    channels: dict[str, Any] = {"extra_channels": 4 if extra else 0}
+    if gated:
+        channels = {"extra_channels": 5, "gated": (0,)}
     if swap:
         channels = {"extra_channels": 9, "kept_channels": 5}
     unet = UNet.tiny(**channels, prediction=prediction, learn_variance=learn_variance)
@@ -83,7 +86,7 @@ def tiny_estimator() -> HigherHRNet:
 def tiny_reposedm(
     *, steer: bool = True, alignment: dict[str, Any] | None = None, **options: Any
 ) -> RePoseDMPipeline:
-    names = ("image_channels", "prediction", "learn_variance", "extra", "pose")
+    names = ("image_channels", "prediction", "learn_variance", "extra", "gated", "pose")
     shared = parts(**{name: options.pop(name) for name in names if name in options})
     torch.manual_seed(5)
     settings = {"native_size": SIZE, "steps": 4, "pose_guidance_strength": 3.0}
