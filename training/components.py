@@ -189,7 +189,10 @@ def build_pipeline(config: TrainConfig) -> Components:
         photo = parts["encoder"] = network(
             "encoder", PhotoEncoder, photo_channels=channels, heat_channels=0
         )
-        extra = {"extra_channels": 2 * latent + 1, "kept_channels": latent + 1}
+        starts = (0, latent + 1)  # the person without the garment, and the garment pasted on
+        extra = {
+            "extra_channels": 2 * latent + 1, "kept_channels": latent + 1, "gated": starts,
+        }  # fmt: skip
     if wanted.pose_encoder.get("pose_representation") == "map_latent":
         parts["pose_encoder"] = network(
             "pose_encoder", PoseEncoder, in_channels=latent, channels=latent

@@ -12,9 +12,10 @@ from reposedm.errors import ImageError, SettingsError
 from reposedm.pipelines.puppet.body import Body, Placement, Points, complete, place
 from reposedm.pipelines.puppet.border import border_fade, cut_edges
 from reposedm.pipelines.puppet.bounds import layer_bounds
+from reposedm.pipelines.puppet.closing import close_trunk
 from reposedm.pipelines.puppet.field import LimbMap, Map
 from reposedm.pipelines.puppet.layers import Layer, cut_layers
-from reposedm.pipelines.puppet.parts import Parts, find_parts
+from reposedm.pipelines.puppet.parts import TRUNK_PART, Parts, find_parts
 from reposedm.pipelines.puppet.rig import (
     L_SHIN,
     LIMBS,
@@ -24,6 +25,7 @@ from reposedm.pipelines.puppet.rig import (
     part_maps,
 )
 from reposedm.pose import Pose
+from reposedm.pose.skeleton import L_HIP, R_HIP
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -127,6 +129,9 @@ class Puppet:
                 cover = cv2.LUT(cover, _FIRM)
             alpha[inner] = cv2.max(alpha[inner], cover)
         result[top:bottom, left:right] = _straight(canvas, alpha)
+        if TRUNK_PART in boxes:
+            guessed = not self.body.known[[R_HIP, L_HIP]].all()
+            close_trunk(result, goal.points * scale, enclosed=guessed)
         return result
 
     def feet_moved(self, target_pose: Pose) -> float:
