@@ -14,8 +14,14 @@ import pytest
 from PIL import Image
 
 from reposedm.imaging import read_image
-from reposedm.jobs.methods import capabilities, default_method, unavailable
-from reposedm.pipelines import loading
+from reposedm.jobs.garment import landmarks_problem, parser_problem
+from reposedm.jobs.methods import (
+    capabilities,
+    default_method,
+    load_method,
+    method_names,
+    unavailable,
+)
 from reposedm.weights import CONFIG, MANIFEST, WEIGHTS, check_manifest
 
 ROOT = Path(__file__).parents[1]
@@ -57,21 +63,38 @@ def test_tracked_files_stay_small() -> None:
     assert sum((ROOT / name).stat().st_size for name in names) < 48 * MIB
 
 
-def test_what_ships_is_the_default() -> None:
-    assert default_method() == "reposedm"
-    assert capabilities("reposedm") == loading.load_method("reposedm").capabilities
-    assert not unavailable("reposedm")
+def test_whatever_ships_whole_is_used() -> None:
+    assert not parser_problem() and not landmarks_problem()
+    for task in ("repose", "swap"):
+        best = next(name for name in method_names(task) if not unavailable(name, task))
+        assert default_method(task) == best
+        assert load_method(best, task).capabilities == capabilities(best, task)
+        for name in method_names(task):  # what does not ship says how to get it
+            assert not (reason := unavailable(name, task)) or "python -m" in reason
 
 
 def test_a_photograph_is_reposed_from_a_shell(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = run("repose", EXAMPLE, "--preset", "arms-spread", "-o", out, "--seed", "3")
     assert done.returncode == 0, done.stderr
-    with Image.open(out) as opened:
-        settings = json.loads(opened.text["reposedm"])["settings"]  # type: ignore[attr-defined]
-        made = np.asarray(opened.convert("RGB"))
-    assert settings["method"] == "reposedm"
+    made = read_image(out)
+    assert json.loads(made.text["reposedm"])["method"] == default_method()
     photo = read_image(EXAMPLE).pixels
+    assert made.pixels.shape == photo.shape
+    assert 0.02 < (made.pixels != photo).any(2).mean() < 0.9  # the person, not the picture
+
+
+def test_a_product_picture_is_put_on_with_the_networks_that_ship(tmp_path: Path) -> None:
+    out, mask = tmp_path / "out.png", tmp_path / "mask.png"
+    garment = EXAMPLE.with_name("product-cardigan.jpg")
+    done = run("swap", EXAMPLE, garment, "--region", "top", "-o", out, "--save-mask", mask)
+    assert done.returncode == 0, done.stderr
+    assert "guessed" not in done.stderr  # labels and landmarks are the networks'
+    photo, made = read_image(EXAMPLE).pixels, read_image(out).pixels
+    with Image.open(mask) as opened:
+        inside = np.asarray(opened.convert("L")) > 0
     assert made.shape == photo.shape
-    changed = (made != photo).any(2)
-    assert 0.02 < changed.mean() < 0.9  # the person, not the picture
+    assert np.array_equal(made[~inside], photo[~inside])
+    yellow = np.abs(photo.astype(int) - (225, 190, 60)).max(2) < 40  # the old T-shirt
+    assert yellow.sum() > 10_000
+    assert (np.abs(made.astype(int) - (225, 190, 60)).max(2) < 40).sum() < 0.05 * yellow.sum()

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from reposedm.detect.refine import guided_filter
 from reposedm.errors import DetectionError
 from reposedm.garments import segformer
-from reposedm.garments.labels import BACKGROUND, CLASSES
-from reposedm.garments.zones import body_zones
+from reposedm.garments.labels import BACKGROUND, BOTTOM, CLASSES, OUTERWEAR, SKIN, SKIRT, TOP
+from reposedm.garments.zones import ARM, LEG, body_zones, hands, skin_seen
 from reposedm.imaging.frame import Frame, mask_box
 from reposedm.pose import Pose, heat_maps
+from reposedm.pose.skeleton import L_EYE, NOSE, R_EYE
 from reposedm.weights import CONFIG, WEIGHTS, file_problem, weights_root
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ _PLACES: Final = (
     (1, 0.05, 0.05, 0.05, 0.1, 1.00, 0.1, 0.3, 1.00, 0.50, 1.00, 0.05),
 )
 """How likely each class is in each zone of the body (head, trunk, arm, leg, foot)."""
+_OFF_TONE: Final = 0.1
+"""What is left of skin's share where the colour is not the face's."""
+_ON_TONE: Final = 0.4
+"""What is left of a limb's clothes where it is."""
 _EPS: Final = 1e-3
 """Variance of colours, in [0, 1], that counts as none: folds make no edges."""
 
@@ -202,7 +207,33 @@ def _shares(image: Image, pose: Pose, frame: Frame) -> Plane:
         logits = _network()(torch.from_numpy(both), torch.from_numpy(heat)).float()
         logits = logits[0] + logits[1].flip(2)
     shares: Plane = (0.5 * logits).softmax(0).numpy()
-    return in_place(shares, body)
+    return by_tone(in_place(shares, body), crop, body)
+
+
+def by_tone(shares: Plane, image: Image, pose: Pose) -> Plane:
+    """Shares (12, h, w) with skin made unlikely where the colour is not that of the person's face,
+    and sleeves and trousers where it is.
+
+    So small a network tells beige trousers from legs by their place alone. Hands stay as they are:
+    gloves are rare, and hands in the light or in shadow are not. Without a visible face: as given.
+
+    Args:
+        shares: float32, of the classes.
+        image: uint8 (h, w, 3) RGB of the same size.
+        pose: in its pixels.
+    """
+    if not pose.visible[[NOSE, R_EYE, L_EYE]].any():
+        return shares
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    skin = skin_seen(lab, pose, shares[BACKGROUND] < 0.5)
+    zone = body_zones(pose, skin.shape)
+    hand = hands(pose, skin.shape) & (zone == ARM)
+    factor = np.ones_like(shares)
+    factor[list(SKIN)] = np.where(skin | hand, 1, _OFF_TONE)
+    limb = skin & np.isin(zone, (ARM, LEG))
+    factor[[TOP, OUTERWEAR, BOTTOM, SKIRT]] = np.where(limb, _ON_TONE, 1)
+    found = shares * factor
+    return np.asarray(found / np.maximum(found.sum(0), 1e-6), np.float32)
 
 
 def in_place(shares: Plane, pose: Pose) -> Plane:

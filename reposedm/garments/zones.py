@@ -123,6 +123,21 @@ def hands(pose: Pose, shape: tuple[int, ...]) -> Mask:
     return found
 
 
+def shins(pose: Pose, shape: tuple[int, ...]) -> Mask:
+    """Between the knees and the ankles, a little above these: bool (H, W)."""
+    found = np.zeros((shape[0], shape[1]), bool)
+    ys, xs = np.mgrid[: shape[0], : shape[1]].astype(np.float32) + 0.5
+    for knee, ankle in ((R_KNEE, R_ANKLE), (L_KNEE, L_ANKLE)):
+        if pose.drawn[knee] and pose.drawn[ankle]:
+            a, b = pose.points[ankle], pose.points[knee]
+            bone = b - a
+            square = max(float(bone @ bone), 1e-6)
+            along = ((xs - a[0]) * bone[0] + (ys - a[1]) * bone[1]) / square
+            across = ((xs - a[0]) * bone[1] - (ys - a[1]) * bone[0]) / square
+            found |= (along > 0.06) & (along < 1) & (np.abs(across) < 0.3)
+    return found
+
+
 def skin_seen(lab: Floats, pose: Pose, inside: Mask) -> Mask:
     """Where the colour is that of this person's face; without a face, that of skin in general.
 

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from reposedm.errors import DetectionError, ImageError, PoseError
 from reposedm.garments import guess, guess_product, zones
 from reposedm.garments.ground import check_not_blank, is_plain, product_alpha
-from reposedm.garments.labels import BOTTOM, OUTERWEAR, SKIRT, TOP, region_mask
+from reposedm.garments.labels import (
+    BOTTOM,
+    LEG_SKIN,
+    OUTERWEAR,
+    SHOES,
+    SKIRT,
+    TOP,
+    region_mask,
+)
 from reposedm.garments.masks import swap_mask
 from reposedm.jobs.detect import Recent, mask_of, people_on, photo_key, pose_key
 from reposedm.jobs.swap_settings import Kind
@@ -77,6 +85,9 @@ class Plan:
     notes: tuple[str, ...]
 
 
+_OVER_SOCKS: Final = ("bottom", "dress", "outfit")
+"""Regions whose garments hang over socks and the shafts of boots, which the parser calls shoes."""
+
 _garments: Recent[Garment] = Recent(_REMEMBERED)
 _plans: Recent[Plan] = Recent(_REMEMBERED)
 _labels: Recent[tuple[Labels, tuple[str, ...]]] = Recent(_REMEMBERED)
@@ -133,6 +144,8 @@ def plan_swap(
 
     def make() -> Plan:
         seen, notes = labels_of(image, pose)
+        if region in _OVER_SOCKS:
+            seen = np.where((seen == SHOES) & zones.shins(pose, seen.shape), LEG_SKIN, seen)
         person = mask_of(image, pose)
         return _planned(image, pose, garment, region, labels=seen, person=person, notes=notes)
 
