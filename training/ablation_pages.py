@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from training.arms import FREE, TRAINED
 from training.comparison import joints_kept
 from training.files import write_atomically
+from training.markdown import table
 from training.metrics import HEADLINE, Image
 from training.summary import shown
 from training.table import PUBLISHED
@@ -75,7 +76,7 @@ def page(results: Mapping[str, Any]) -> str:
         "inside the person's mask unless it says whole; poses on "
         f"{counts['posed']} pairs."
     )
-    parts = [title, _table(rows), _ceiling(arms), _paper_table(results), _differences(results)]
+    parts = [title, table(rows), _ceiling(arms), _paper_table(results), _differences(results)]
     parts += [_bars(results["bars"])]
     parts += [f"Not measured: {name}: {why}" for name, why in results["absent"].items()]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -114,9 +115,8 @@ def _paper_table(results: Mapping[str, Any]) -> str:
         f"{metric}: {' > '.join(found)}" for metric, found in results["order"].items() if found
     ]
     text = f"Order of the paper's arms here, best first: {'; '.join(orders)}." if orders else ""
-    return (
-        f"The paper's ablation (DeepFashion) beside ours (rendered people):\n\n{_table(rows)}"
-        + (f"\n\n{text}" if text else "")
+    return f"The paper's ablation (DeepFashion) beside ours (rendered people):\n\n{table(rows)}" + (
+        f"\n\n{text}" if text else ""
     )
 
 
@@ -135,7 +135,7 @@ def _differences(results: Mapping[str, Any]) -> str:
     if len(rows) == 2:
         return ""
     draws = results["bootstrap"]["resamples"]
-    return f"Paired differences (bootstrap over people, {draws} draws):\n\n{_table(rows)}"
+    return f"Paired differences (bootstrap over people, {draws} draws):\n\n{table(rows)}"
 
 
 def _bars(bars: Sequence[Mapping[str, Any]]) -> str:
@@ -146,10 +146,6 @@ def _bars(bars: Sequence[Mapping[str, Any]]) -> str:
         lines.append(f"- {bar['bar']}: {words[bar['met']]}" + (
             "" if value is None else f" ({value:.4f})"))  # fmt: skip
     return "\n".join(lines)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def sheets(study: Study, numbers: Sequence[int], out: Path) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from reposedm.weights import WEIGHTS, sha256_of
 from training.ablation_pages import LABELS, page
 from training.facts import read_results, unsupported
 from training.files import write_atomically
+from training.garments import card as garments
+from training.markdown import table
 from training.sample import DataError
 from training.summary import shown
 
@@ -43,6 +45,7 @@ def card(results: Results) -> str:
         ("Data", _data),
         ("Training", _training),
         ("The paper's ablation on held-out rendered people", _ablation),
+        ("Garments", garments.section),
         ("Real photographs", _real),
         ("Speed and memory", _speed),
         ("Limits", _limits),
@@ -54,9 +57,10 @@ def card(results: Results) -> str:
 
 
 INTRODUCTION: Final = (
-    "Small networks after the RePoseDM paper, trained from nothing on rendered people: photo, pose "
-    "and wanted pose in, the person in the wanted pose out. They are made for a laptop's processor "
-    "and for trying things out, not for the quality of networks trained on fashion photographs.\n\n"
+    "Small networks, trained from nothing on rendered people: those of the RePoseDM paper (photo, "
+    "pose and wanted pose in, the person in the wanted pose out), and those that look at garments. "
+    "They are made for a laptop's processor and for trying things out, not for the quality of "
+    "networks trained on fashion photographs.\n\n"
     "This page is written by `python -m training.card` from the files in "
     "[training/results](../training/results): every number on it is in one of them."
 )
@@ -70,7 +74,7 @@ def _weights(results: Results) -> str:
     for file in found["files"]:
         rows.append([f"`{file['file']}`", f"{file['mib']:.2f}", str(file["parameters"]),
                      file["format"], f"`{file['sha256_begins']}`"])  # fmt: skip
-    return f"{_table(rows)}\n\nAll together: {found['mib']:.2f} MiB."
+    return f"{table(rows)}\n\nAll together: {found['mib']:.2f} MiB."
 
 
 def _data(results: Results) -> str:
@@ -114,7 +118,7 @@ def _training(results: Results) -> str:
     commands, machines = (list(dict.fromkeys(many)) for many in (commands, machines))
     return "\n\n".join(
         [
-            _table(rows),
+            table(rows),
             "Hardware:\n\n" + "\n".join(f"- {text}" for text in machines),
             "Commands (a command again resumes; `make weights` chains them):\n\n```bash\n"
             + "\n".join(commands)
@@ -172,7 +176,7 @@ def _real(results: Results) -> str:
         parts.append(
             f"People on {found['photos']} photographs put into presets and drags; joints that "
             f"mediapipe finds within {found['near']} torso lengths of where they are wanted:"
-            f"\n\n{_table(rows)}"
+            f"\n\n{table(rows)}"
         )
     else:
         parts.append("Poses: not measured yet (`python -m benchmarks.reposed FOLDER`).")
@@ -186,14 +190,14 @@ def _speed(results: Results) -> str:
     rows = [["part", "where", "milliseconds"], ["---"] * 3]
     for place, parts in found["parts_ms"].items():
         rows += [[name, place, f"{milliseconds:.1f}"] for name, milliseconds in parts.items()]
-    lines = [_table(rows)]
+    lines = [table(rows)]
     counts = found["batches"]
     if found["images_per_second"]:
         rows = [["pictures at once", *map(str, counts)], ["---"] * (1 + len(counts))]
         for place, speeds in found["images_per_second"].items():
             cells = [f"{speeds[str(n)]:.3f}" if str(n) in speeds else "" for n in counts]
             rows.append([f"a second, {place}", *cells])
-        lines.append(_table(rows))
+        lines.append(table(rows))
     words = {True: "met", False: "NOT met", None: "not measured"}
     lines.append("\n".join(
         f"- {bar['bar']}: {'' if bar['value'] is None else bar['value']} (at most "
@@ -233,7 +237,8 @@ def readme_block(results: Results) -> str:
     trained = [] if found is None else [name for name in ("b1", "b2", "full") if name in
                                         found["arms"]]  # fmt: skip
     if found is None or not trained:
-        return "The weights that will ship are still being trained, so there are no results yet."
+        waiting = "The diffusion model's weights are still being trained: no results yet."
+        return "\n\n".join([waiting, *_garments_line(results)])
     rows = [["held-out rendered people", "PSNR", "SSIM", "PCKh", "joints kept"], ["---"] * 5]
     for name in ("copy-source", "preview", "b1", "b2", "full"):
         numbers = found["arms"].get(name, {}).get("numbers")
@@ -245,24 +250,31 @@ def readme_block(results: Results) -> str:
         f"Inside the person, on {found['counts']['pairs']} pairs of {found['data']['people']} "
         "rendered people that no training has seen, mean ± deviation between "
         f"{found['counts']['seeds']} sampling seeds:",
-        _table(rows),
+        table(rows),
     ]
     if "real_photos" in results:
         value = results["real_photos"]["psnr"]
         text.append(f"The autoencoder reproduces real photographs at {value['mean']:.2f} dB.")
-    text.append(
-        "Everything else, and how it was measured: [docs/model_card.md](docs/model_card.md)."
-    )
+    text += _garments_line(results)
     return "\n\n".join(text)
+
+
+def _garments_line(results: Results) -> list[str]:
+    more = "Everything else, and how it was measured: [docs/model_card.md](docs/model_card.md)."
+    if "garments" not in results:
+        return [more] if "ablation" in results else []
+    parser, marks = results["garments"]["parser"], results["garments"]["landmarks"]
+    return [
+        f"The garment networks: the parser has a mean IoU of {parser['mask']['mean_iou']:.4f} on "
+        f"{parser['pictures']} held-out pictures; landmarks on product pictures are "
+        f"{marks['percent_of_size']['mean']:.2f} % of the garment's size off.",
+        more,
+    ]
 
 
 def _cell(numbers: Mapping[str, Any], region: str, metric: str) -> str:
     value = numbers.get(region, {}).get(metric)
     return "" if value is None else shown(value)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def with_block(readme: str, block: str) -> str:

@@ -124,6 +124,25 @@ def test_without_results_the_card_says_what_makes_them() -> None:
     assert "no results yet" in readme_block({})
 
 
+def test_the_garment_networks_have_their_numbers_on_it() -> None:
+    parser = {
+        "pictures": 720,
+        "mask": {"iou": {"top": 0.626, "hat": None}, "mean_iou": 0.5693},
+        "no_mask": {"iou": {"top": 0.6031}, "mean_iou": 0.5088},
+    }
+    marks = {"garments": 129, "percent_of_size": {"mean": 1.46, "median": 1.01, "p90": 3.02},
+             "cut_out": {"iou": 0.9836}}  # fmt: skip
+    made = {"garments": {"parser": parser, "landmarks": marks, "command": "python -m x",
+                         "commit": "abcdef0"}}  # fmt: skip
+    text, block = card(made), readme_block(made)
+    for shown in ("| top | 0.6260 | 0.6031 |", "| hat |  |  |", "mean | 0.5693 | 0.5088",
+                  "1.46 %", "0.9836"):  # fmt: skip
+        assert shown in text, shown
+    assert "0.5693" in block and "no results yet" in block
+    check_numbers("the card", text, made)
+    check_numbers("README", block, made)
+
+
 def test_readme_and_card_are_what_the_results_say() -> None:
     made = read_results(RESULTS)
     readme = README.read_text("utf-8")
