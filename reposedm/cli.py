@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reposedm.imaging import Photo
-    from reposedm.jobs.methods import Task
     from reposedm.jobs.repose import ReposeResult
     from reposedm.jobs.settings import ReposeSettings
     from reposedm.jobs.swap import SwapResult
@@ -103,13 +102,15 @@ def repose(parsed: argparse.Namespace) -> None:
 
 def swap(parsed: argparse.Namespace) -> None:
     """``swap PERSON GARMENT --region top -o out.png``: the person in another garment."""
+    from reposedm.jobs.methods import default_method
     from reposedm.jobs.progress import show
     from reposedm.jobs.swap import SwapSettings, check_swap_method
     from reposedm.jobs.swap import swap as start
 
     settings = SwapSettings(
-        method=parsed.method, region=parsed.region, garment=parsed.garment_is, steps=parsed.steps,
-        guidance_scale=parsed.guidance, seed=parsed.seed, count=parsed.count,
+        method=parsed.method or default_method("swap"), region=parsed.region,
+        garment=parsed.garment_is, steps=parsed.steps, guidance_scale=parsed.guidance,
+        seed=parsed.seed, count=parsed.count,
     )  # fmt: skip
     outputs = _output_names(parsed.output, settings.count, settings.method, "swap")
     inputs = [parsed.photo, parsed.garment, parsed.mask, parsed.source_pose, parsed.garment_pose]
@@ -214,10 +215,11 @@ def _person(photo: Photo, number: int, detector: str) -> Pose:
 
 
 def _settings(parsed: argparse.Namespace) -> ReposeSettings:
+    from reposedm.jobs.methods import default_method
     from reposedm.jobs.settings import ReposeSettings
 
     return ReposeSettings(
-        method=parsed.method,
+        method=parsed.method or default_method(),
         steps=parsed.steps,
         guidance_scale=parsed.guidance,
         pose_guidance_scale=parsed.pose_guidance,
@@ -364,7 +366,7 @@ def _add_repose(parser: argparse.ArgumentParser) -> None:
     add("--color", default="#ffffff", metavar="#RRGGBB", help="of the plain background")
     add("--no-retarget", action="store_true", help="keep the pose's own body proportions")
     add("--no-texture", action="store_true", help="the network's pixels alone, none of the photo's")
-    _add_run(parser, "repose", "the photo and the pose")
+    _add_run(parser, "the photo and the pose")
 
 
 def _add_swap(parser: argparse.ArgumentParser) -> None:
@@ -377,23 +379,17 @@ def _add_swap(parser: argparse.ArgumentParser) -> None:
     add("--mask", type=Path, metavar="MASK.png", help="white: may change; default: automatic")
     add("--save-mask", type=Path, metavar="MASK.png", help="also write the mask that was used")
     add("--garment-pose", type=Path, metavar="POSE.json", help="the garment's; default: found")
-    _add_run(parser, "swap", "the garment")
+    _add_run(parser, "the garment")
 
 
-def _add_run(parser: argparse.ArgumentParser, task: Task, guide: str) -> None:
+def _add_run(parser: argparse.ArgumentParser, guide: str) -> None:
     """What all commands that make pictures of a person understand."""
-    from reposedm.jobs.methods import default_method
-
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="OUT.png")
     add("--person", type=int, default=0, metavar="K", help="who on the photo; 0: the largest")
     add("--source-pose", type=Path, metavar="POSE.json", help="their pose; default: detected")
-    add(
-        "--method",
-        default=default_method(task),
-        metavar="NAME",
-        help="see: info (default, the best whose weights are here: %(default)s)",
-    )
+    # Which method is the default is looked up later: that imports numpy and OpenCV (C-97).
+    add("--method", metavar="NAME", help="see: info (default: the best whose weights are here)")
     add("--steps", type=int, metavar="N", help="more: slower and finer")
     add("--guidance", type=float, metavar="X", help=f"more: closer to {guide}")
     add("--seed", type=int, metavar="N", help="same seed, same picture; default: drawn, and shown")

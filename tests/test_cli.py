@@ -58,7 +58,7 @@ WRONG = {
     f"{REPOSE} -o out.jpg": "results are PNG files",
     f"{REPOSE} -o ../{{folder}}/photo.png": "photo.png is used already",
     f"{REPOSE} -o wanted.json": "results are PNG files",
-    f"{REPOSE} --method magic": "there is no method 'magic': choose one of preview",
+    f"{REPOSE} --method magic": "there is no method 'magic': choose one of reposedm",
     f"{REPOSE} --steps 0": "number of steps must be a whole number from 1 to 250",
     f"{REPOSE} --count 64": "number of pictures must be a whole number from 1 to 8",
     f"{REPOSE} --seed -2": "the seed must be",
