@@ -1,11 +1,8 @@
-"""The weights that ship: whole, small enough, the default, and able to repose a photograph."""
+"""The weights that ship: whole, small enough, used by default, and of use."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reposedm.cli import main
 from reposedm.imaging import read_image
 from reposedm.jobs.garment import landmarks_problem, parser_problem
 from reposedm.jobs.methods import (
@@ -36,14 +34,6 @@ pytestmark = pytest.mark.heavy
 def shipped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("REPOSEDM_WEIGHTS")
     yield
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    known = {key: value for key, value in os.environ.items() if key != "REPOSEDM_WEIGHTS"}
-    return subprocess.run(
-        [sys.executable, "-m", "reposedm", *map(str, arguments)],
-        cwd=ROOT, env=known, text=True, capture_output=True, check=False,
-    )  # fmt: skip
 
 
 def test_files_are_whole_and_small_enough() -> None:
@@ -73,23 +63,14 @@ def test_whatever_ships_whole_is_used() -> None:
             assert not (reason := unavailable(name, task)) or "python -m" in reason
 
 
-def test_a_photograph_is_reposed_from_a_shell(tmp_path: Path) -> None:
-    out = tmp_path / "out.png"
-    done = run("repose", EXAMPLE, "--preset", "arms-spread", "-o", out, "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    made = read_image(out)
-    assert json.loads(made.text["reposedm"])["method"] == default_method()
-    photo = read_image(EXAMPLE).pixels
-    assert made.pixels.shape == photo.shape
-    assert 0.02 < (made.pixels != photo).any(2).mean() < 0.9  # the person, not the picture
-
-
-def test_a_product_picture_is_put_on_with_the_networks_that_ship(tmp_path: Path) -> None:
+def test_a_product_picture_is_put_on_with_the_networks_that_ship(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, mask = tmp_path / "out.png", tmp_path / "mask.png"
     garment = EXAMPLE.with_name("product-cardigan.jpg")
-    done = run("swap", EXAMPLE, garment, "--region", "top", "-o", out, "--save-mask", mask)
-    assert done.returncode == 0, done.stderr
-    assert "guessed" not in done.stderr  # labels and landmarks are the networks'
+    command = ["swap", EXAMPLE, garment, "--region", "top", "-o", out, "--save-mask", mask]
+    assert main([str(word) for word in command]) == 0
+    assert "guessed" not in capsys.readouterr().err  # labels and landmarks are the networks'
     photo, made = read_image(EXAMPLE).pixels, read_image(out).pixels
     with Image.open(mask) as opened:
         inside = np.asarray(opened.convert("L")) > 0

@@ -70,8 +70,8 @@ def test_c30_sixty_moves_a_second_are_one_edit_and_few_previews(editor):
     editor.page.mouse.move(x, y)
     editor.page.mouse.down()
     start = time.monotonic()
-    for i in range(180):
-        editor.page.mouse.move(x - i / 3, y - i / 2)
+    for i in range(120):
+        editor.page.mouse.move(x - i / 2, y - i * 0.75)
         editor.page.wait_for_timeout(14)
     seconds = time.monotonic() - start
     assert editor.inputs() == 0
