@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from training.markdown import table
+
+PICTURES: Final = (
+    "![pictures and their labels](model_card/parser.jpg)\n\n"
+    "A photograph by NASA and rendered examples: the picture, its labels inside the person's mask, "
+    "and without a mask; made by `python -m training.garments.sheet`. A helmet becomes trousers, "
+    "an orange sleeve and a camel sleeve become arms."
+)
 
 
 def section(results: Mapping[str, Any]) -> str:
@@ -13,7 +20,7 @@ def section(results: Mapping[str, Any]) -> str:
     found = results.get("garments")
     if found is None:
         return "Not measured yet: `python -m training.garments.evaluate --data FOLDER --out FILE`."
-    parts = [_parser(found["parser"])] if "parser" in found else []
+    parts = [_parser(found["parser"]), PICTURES] if "parser" in found else []
     if "landmarks" in found:
         parts.append(_landmarks(found["landmarks"]))
     parts.append(f"Made by `{found['command']}`, commit {found['commit']}.")
