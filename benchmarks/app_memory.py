@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 180.0
+from benchmarks.serving import served
 
 
 def app_memory(method: str, photo: Path, environment: dict[str, str]) -> dict[str, float]:
@@ -19,19 +14,9 @@ def app_memory(method: str, photo: Path, environment: dict[str, str]) -> dict[st
     import psutil
     from gradio_client import Client, handle_file
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = time.perf_counter()
-    app = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port), "--no-browser"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
-    try:
-        _wait(f"http://127.0.0.1:{port}/config", app, start + PATIENCE_S)
-        answered = time.perf_counter() - start
+    with served(environment) as app:
         idle = peak_mb(psutil.Process(app.pid))
-        client = Client(f"http://127.0.0.1:{port}/", verbose=False)
+        client = Client(app.url, verbose=False)
         pose = client.predict(handle_file(str(photo)), api_name="/detect")
         seconds = []
         for _ in range(2):
@@ -42,32 +27,15 @@ def app_memory(method: str, photo: Path, environment: dict[str, str]) -> dict[st
             )  # fmt: skip
             seconds.append(time.perf_counter() - begun)
             if len(seconds) == 1:
-                first = time.perf_counter() - start
+                first = time.perf_counter() - app.start
         return {
-            "answers_s": round(answered, 2),
+            "answers_s": round(app.seconds, 2),
             "first_picture_s": round(first, 2),
             "first_repose_s": round(seconds[0], 2),
             "later_repose_s": round(seconds[1], 2),
             "before_mb": idle,
             "peak_mb": peak_mb(psutil.Process(app.pid)),
         }
-    finally:
-        app.terminate()
-        app.wait(20)
-
-
-def _wait(url: str, app: subprocess.Popen[bytes], give_up: float) -> None:
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                answer.read()
-                return
-        except OSError:
-            if app.poll() is not None:
-                raise SystemExit("the app ended before it answered") from None
-            if time.perf_counter() > give_up:
-                raise SystemExit(f"the app did not answer in {PATIENCE_S:g} s") from None
-            time.sleep(0.05)
 
 
 def peak_mb(process: Any) -> float:

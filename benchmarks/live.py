@@ -13,19 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+from benchmarks.serving import PATIENCE_S, served
+
 CHROMIUM: Final = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 WRIST: Final = 4
-PATIENCE_S: Final = 120
 
 # One in flight at a time: the picture that appears after a move is that move's, because the next
 # move waits for it.
@@ -43,26 +39,6 @@ WATCH: Final = """() => {
       () => measured.push(performance.now() - start)));
   }).observe(warped, {attributes: true, attributeFilter: ['href']});
 }"""
-
-
-def started() -> tuple[subprocess.Popen[bytes], str]:
-    """The app on a free port, and its address, once it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--no-browser", "--port", str(port)],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url + "config", timeout=5).close()
-            return process, url
-        except OSError:
-            time.sleep(0.25)
-    process.kill()
-    raise SystemExit("the app did not start: run python app.py to see why")
 
 
 def measure(page: Any, example: int, moves: int) -> list[float]:
@@ -94,19 +70,14 @@ def main(given: list[str] | None = None) -> int:
     options = parser.parse_args(given)
     from playwright.sync_api import sync_playwright
 
-    process, url = started()
-    try:
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            page.goto(url)
-            first, *times = measure(page, options.example, options.moves)
-            browser.close()
-    finally:
-        process.terminate()
-        process.wait(20)
+    with served() as app, sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(app.url)
+        first, *times = measure(page, options.example, options.moves)
+        browser.close()
     result = {
         "moves": len(times),
         "first_ms": round(first, 1),

@@ -1,6 +1,6 @@
 """How fast things start: imports, the command line, and the app until it answers.
 
-    python benchmarks/startup.py [-o results.json]
+    python -m benchmarks.startup [-o results.json]
 
 Each number is the best of three fresh processes; memory is what the process holds then.
 """
@@ -10,18 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.serving import ROOT, served
+
 RUNS = 3
-PATIENCE_S = 120
 
 IMPORTS = {
     "python itself": "pass",
@@ -64,36 +62,9 @@ def best_command(*arguments: str) -> dict[str, float]:
 
 def start_app() -> dict[str, float]:
     """Seconds until the app's page and its configuration come over HTTP, and its memory in MB."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = time.perf_counter()
-    app = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port), "--no-browser"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/config", app, start + PATIENCE_S)
-        seconds = time.perf_counter() - start
+    with served() as app:
         memory = psutil.Process(app.pid).memory_info().rss
-    finally:
-        app.terminate()
-        app.wait(20)
-    return {"seconds": round(seconds, 2), "memory_mb": round(memory / 1e6)}
-
-
-def _wait_for(url: str, app: subprocess.Popen[str], give_up: float) -> None:
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                answer.read()
-                return
-        except OSError:
-            if app.poll() is not None:
-                raise SystemExit(f"the app ended: {app.stderr and app.stderr.read()}") from None
-            if time.perf_counter() > give_up:
-                raise SystemExit(f"the app did not answer in {PATIENCE_S} s") from None
-            time.sleep(0.05)
+    return {"seconds": round(app.seconds, 2), "memory_mb": round(memory / 1e6)}
 
 
 def main() -> None:

@@ -38,11 +38,18 @@ FOR_THE_APP: Final = ("diffusion", *GARMENT_STAGES)
 """Stages after which there is something that the app loads."""
 
 
-def export_stage(components: Networks, stage: str, root: Path) -> Path:
+def export_stage(
+    components: Networks,
+    stage: str,
+    root: Path,
+    *,
+    half: bool = False,
+    defaults: Mapping[str, float | str] | None = None,
+) -> Path:
     """Write what the app loads after a stage of ``FOR_THE_APP``; its folder in ``root``."""
     if stage in GARMENT_STAGES:
         return export_network(components, stage, root)
-    return export(cast(Components, components), root)
+    return export(cast(Components, components), root, half=half, defaults=defaults)
 
 
 def export(
@@ -164,12 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise CheckpointError(
                 f"{found.folder} is of stage {stage}: its denoiser is not trained"
             )
-        components, out = restore_components(found, averaged=True), Path(options.out)
-        if stage in GARMENT_STAGES:
-            folder = export_network(components, stage, out)
-        else:
-            made = cast(Components, components)
-            folder = export(made, out, half=options.half, defaults=defaults)
+        components = restore_components(found, averaged=True)
+        out = Path(options.out)
+        folder = export_stage(components, stage, out, half=options.half, defaults=defaults)
     except RePoseError as error:
         print(error, file=sys.stderr)
         return 2

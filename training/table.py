@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reposedm.errors import RePoseError
+from training import markdown
 from training.files import write_atomically
 from training.metrics import HEADLINE, MetricsError
 from training.summary import FORMAT, VERSION, shown
@@ -88,8 +89,7 @@ def _part(
                 label = f"{run['name']} ({region}: chosen by the answer)"
                 chosen = {**run, "numbers": {"whole": run["numbers"][region]}}
                 rows.append(_row(label, {}, chosen, extra))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"### {title}", "", *lines])
+    return f"### {title}\n\n{markdown.table(rows)}"
 
 
 def _row(

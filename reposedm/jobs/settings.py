@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
 from reposedm.errors import SettingsError
 from reposedm.jobs.methods import default_method
@@ -35,42 +35,27 @@ LABELS: Final = {
 
 
 @dataclass(frozen=True)
-class ReposeSettings:
-    """What a person chooses for one job. Whoever holds one can trust it.
+class RunSettings:
+    """What a person chooses for any job; whoever holds one can trust it. Values: the subclasses'.
 
     Attributes:
-        method: a name from ``jobs.methods.method_names()``; default: the best whose weights are
-            here.
+        method: a method's name.
         steps: denoising steps, 1 .. 250; None: the method's default.
         guidance_scale: w_c of Eq. 16, 0 .. 30; None: the method's default.
-        pose_guidance_scale: factor of the gradient term, 0 .. 30; None: the method's default.
         seed: of the first picture, 0 .. 2^32 - 1; the next ones count up. None or -1: drawn.
         count: how many pictures, 1 .. 8.
-        paste_back: put the person back into the photo, at the photo's size; otherwise the
-            pictures are those of the method's frame.
-        background: behind the person: the photo with its person removed, nothing (RGBA), or
-            ``color``.
-        color: "#rrggbb" of the plain background.
-        retarget: give a pose that comes from a file, another photo or a preset the body's own
-            bone lengths and place (C-34); for callers that fetch such a pose: ``fit_pose``.
         texture: keep the photo's own texture, at its resolution, where the method says which part
-            of the photo each of its pixels shows; then pictures that are not pasted back have the
-            photo's resolution too.
-
-    Raises:
-        SettingsError: a value that is not possible.
+            of the photo each of its pixels shows.
     """
+
+    CONTROLS: ClassVar[tuple[str, ...]] = ("steps", "guidance_scale")
+    """Numbers that mean something to some methods alone."""
 
     method: str = field(default_factory=default_method)
     steps: int | None = None
     guidance_scale: float | None = None
-    pose_guidance_scale: float | None = None
     seed: int | None = None
     count: int = 1
-    paste_back: bool = True
-    background: Background = "photo"
-    color: str = "#ffffff"
-    retarget: bool = True
     texture: bool = True
 
     def __post_init__(self) -> None:
@@ -80,39 +65,31 @@ class ReposeSettings:
         seed = self.seed
         if seed is not None and not isinstance(seed, bool) and seed == -1:
             seed = None
-        checked: dict[str, Any] = {
-            "steps": whole_number("steps", self.steps, 1, MAX_STEPS),
-            "guidance_scale": scale_number("guidance_scale", self.guidance_scale),
-            "pose_guidance_scale": scale_number("pose_guidance_scale", self.pose_guidance_scale),
-            "seed": whole_number("seed", seed, 0, SEEDS - 1),
-            "count": whole_number("count", self.count, 1, MAX_COUNT),
-        }
-        if checked["count"] is None:
+        count = whole_number("count", self.count, 1, MAX_COUNT)
+        if count is None:
             raise SettingsError(f"{LABELS['count']} must be a whole number from 1 to {MAX_COUNT}")
+        self._set(
+            steps=whole_number("steps", self.steps, 1, MAX_STEPS),
+            guidance_scale=scale_number("guidance_scale", self.guidance_scale),
+            seed=whole_number("seed", seed, 0, SEEDS - 1),
+            count=count,
+        )
+        self._check_flags("texture")
+
+    def _set(self, **checked: float | None) -> None:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for name in ("paste_back", "retarget", "texture"):
+
+    def _check_flags(self, *names: str) -> None:
+        for name in names:
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} must be true or false")
-        if self.background not in BACKGROUNDS:
-            raise SettingsError(
-                f"there is no background {self.background!r:.40}: choose one of "
-                f"{', '.join(BACKGROUNDS)}"
-            )
-        if not (isinstance(self.color, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", self.color)):
-            raise SettingsError(f"a colour is written #rrggbb, not {self.color!r:.40}")
 
-    def replace(self, **changes: Any) -> ReposeSettings:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some values changed, checked again."""
         return dataclasses.replace(self, **changes)
 
-    @property
-    def rgb(self) -> tuple[int, int, int]:
-        """The plain colour, 0 .. 255 each."""
-        red, green, blue = bytes.fromhex(self.color[1:])
-        return red, green, blue
-
-    def with_seed(self) -> ReposeSettings:
+    def with_seed(self) -> Self:
         """With a drawn seed, if there was none (C-82)."""
         return self if self.seed is not None else self.replace(seed=secrets.randbelow(SEEDS))
 
@@ -122,12 +99,64 @@ class ReposeSettings:
         Raises:
             SettingsError: names the first such control.
         """
-        for name in ("steps", "guidance_scale", "pose_guidance_scale"):
+        for name in self.CONTROLS:
             if getattr(self, name) is not None and name not in method.controls:
                 raise SettingsError(
                     f"{LABELS[name].capitalize()} means nothing to the method {method.label}: "
                     "leave it out"
                 )
+
+
+@dataclass(frozen=True)
+class ReposeSettings(RunSettings):
+    """What a person chooses for reposing; beside what every job has:
+
+    Attributes:
+        pose_guidance_scale: factor of the gradient term, 0 .. 30; None: the method's default.
+        paste_back: put the person back into the photo, at the photo's size; otherwise the
+            pictures are those of the method's frame.
+        background: behind the person: the photo with its person removed, nothing (RGBA), or
+            ``color``.
+        color: "#rrggbb" of the plain background.
+        retarget: give a pose that comes from a file, another photo or a preset the body's own
+            bone lengths and place (C-34); for callers that fetch such a pose: ``fit_pose``.
+        texture: with it, pictures that are not pasted back have the photo's resolution too.
+
+    Raises:
+        SettingsError: a value that is not possible.
+    """
+
+    CONTROLS: ClassVar[tuple[str, ...]] = ("steps", "guidance_scale", "pose_guidance_scale")
+
+    pose_guidance_scale: float | None = None
+    paste_back: bool = True
+    background: Background = "photo"
+    color: str = "#ffffff"
+    retarget: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every value, and give each its one type."""
+        super().__post_init__()
+        scale = scale_number("pose_guidance_scale", self.pose_guidance_scale)
+        self._set(pose_guidance_scale=scale)
+        self._check_flags("paste_back", "retarget")
+        if self.background not in BACKGROUNDS:
+            raise SettingsError(
+                f"there is no background {self.background!r:.40}: choose one of "
+                f"{', '.join(BACKGROUNDS)}"
+            )
+        if not (isinstance(self.color, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", self.color)):
+            raise SettingsError(f"a colour is written #rrggbb, not {self.color!r:.40}")
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The plain colour, 0 .. 255 each."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+    def check_understood(self, method: Capabilities) -> None:
+        """As every job, and a texture that is not there cannot be switched off either."""
+        super().check_understood(method)
         if not self.texture and "texture" not in method.controls:
             raise SettingsError(
                 f"The photo's texture cannot be switched off for the method {method.label}: leave "

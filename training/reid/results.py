@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from training.files import write_atomically
 from training.machine import commit
+from training.markdown import table
 from training.reid.config import ARMS
 from training.reid.experiment import ASKED, RUNS, read_json
 from training.sample import DataError
@@ -146,7 +147,7 @@ def _by_fraction(
             cells = [_per_cent(of_arm.get(fraction)) for fraction in fractions]
             label = LABELS[arm].format(method=asked["method"])
             lines.append([label, f"{what}, {network['backbone']}", *cells])
-    return _table(lines)
+    return table(lines)
 
 
 def _all_numbers(rows: Sequence[Mapping[str, Any]], method: str) -> str:
@@ -159,7 +160,7 @@ def _all_numbers(rows: Sequence[Mapping[str, Any]], method: str) -> str:
             _range(row["real"]), _range(row["added"]), _range(row["steps"]),
             ", ".join(map(str, row["seeds"])), *(_per_cent(row[name]) for name in METRICS),
         ])  # fmt: skip
-    return _table(lines)
+    return table(lines)
 
 
 def _difference_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -170,7 +171,7 @@ def _difference_table(rows: Sequence[Mapping[str, Any]]) -> str:
             ", ".join(map(str, row["seeds"])), _per_cent(row["mean_ap"], signed=True),
             _per_cent(row["rank1"], signed=True),
         ])  # fmt: skip
-    return _table(lines)
+    return table(lines)
 
 
 def _how(results: Mapping[str, Any]) -> str:
@@ -214,7 +215,3 @@ def _per_cent(value: Mapping[str, Any] | None, signed: bool = False) -> str:
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
