@@ -27,10 +27,9 @@ from reposedm.jobs.runtime import Pace
 from reposedm.pipelines.base import Image, Step
 from reposedm.ui.augment_tab import FILE, AugmentTab, reid_weights
 from reposedm.ui.messages import friendly
+from reposedm.ui.run_controls import Updates
 from reposedm.ui.session import Session
 from reposedm.ui.status import line
-
-Updates = dict[Any, Any]
 
 PREVIEWED: Final = 3
 """Identities on the preview sheet."""

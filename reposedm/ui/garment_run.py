@@ -22,13 +22,16 @@ from reposedm.ui.garment_tab import GarmentTab, controls_visibility, not_here
 from reposedm.ui.mask_editor import Painted
 from reposedm.ui.messages import friendly
 from reposedm.ui.repose_events import Updates
+from reposedm.ui.run_controls import RunEnds, chosen
 from reposedm.ui.run_events import PREVIEW_SIDE, current, gallery_of, newest_first
 from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line, step_line
 
 
-class GarmentRun:
+class GarmentRun(RunEnds):
     """Swap, Stop, and what one does with results; ``self.tab`` names what is written."""
+
+    UNTOUCHED = "Your photos and your mask are as they were."
 
     def __init__(self, tab: GarmentTab) -> None:
         """Remember the components."""
@@ -87,30 +90,9 @@ class GarmentRun:
         }
 
     @friendly
-    def stopped(self, session: GarmentSession) -> Updates:
-        """After Stop: the run's generator has been closed by Gradio."""
-        session.cut_short = "Stopped. Your photos and your mask are as they were."
-        return self.failed(session)
-
-    @friendly
-    def failed(self, session: GarmentSession) -> Updates:
-        """After a run without result: the buttons come back, the user's work stays."""
-        text = "That did not work; see the message. Nothing of yours is lost."
-        return {
-            self.tab.run: gr.update(interactive=True),
-            self.tab.stop: gr.update(interactive=False),
-            self.tab.live_result: gr.update(visible=False),
-            self.tab.status: line(session.cut_short or text),
-        }
-
-    @friendly
     def picked(self, session: GarmentSession, event: gr.SelectData) -> Updates:
         """A picture of the gallery was clicked."""
-        entries = newest_first(session)
-        index = int(event.index)
-        if not 0 <= index < len(entries):
-            raise PoseError("That result is gone: choose another one.")
-        return self._show(session, entries[index])
+        return self._show(session, chosen(newest_first(session), event))
 
     @friendly
     def reuse(self, session: GarmentSession) -> Updates:

@@ -18,6 +18,7 @@ from reposedm.pipelines.base import Capabilities
 from reposedm.ui import garment_examples, status
 from reposedm.ui.mask_editor import MaskEditor
 from reposedm.ui.repose_tab import NOTICE
+from reposedm.ui.run_controls import run_controls
 from reposedm.ui.safe_image import SafeImage
 
 REGIONS = [
@@ -172,29 +173,9 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             value=first.name, label="Method", elem_id="garment-method",
         )  # fmt: skip
         about = gr.Markdown(first.description + not_here())
-        with gr.Row():
-            seed = gr.Number(
-                0, label="Seed", precision=0, minimum=0, info="Same seed, same picture.",
-                elem_id="garment-seed", visible=shown["seed"],
-            )  # fmt: skip
-            random_seed = gr.Checkbox(
-                True, label="New seed each time", elem_id="garment-random-seed",
-                visible=shown["seed"],
-            )  # fmt: skip
-        count = gr.Slider(
-            1, 8, 1, step=1, label="Pictures", info="More to choose from; takes longer.",
-            elem_id="garment-count", visible=shown["count"],
-        )  # fmt: skip
-        steps = gr.Slider(
-            1, 200, first.default_steps, step=1, label="Steps", visible=shown["steps"],
-            info="More is finer and slower.", elem_id="garment-steps",
-        )  # fmt: skip
-        guidance = gr.Slider(
-            0, 10, first.default_guidance, step=0.1, label="Guidance",
-            visible=shown["guidance_scale"],
-            info="Higher follows the garment more closely, with less variety.",
-            elem_id="garment-guidance",
-        )  # fmt: skip
+        numbers = run_controls(
+            first, "garment-", "Higher follows the garment more closely, with less variety."
+        )
         resample = gr.Slider(
             0, 10, 0, step=1, label="Repeats of each step", visible=shown["resample"],
             info="More joins the new part better to the photo; each repeat costs a step.",
@@ -205,8 +186,7 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             info="The AI-generated mark always stays.", elem_id="garment-keep-settings",
         )  # fmt: skip
     return {
-        "method": method, "about_method": about, "seed": seed, "random_seed": random_seed,
-        "count": count, "steps": steps, "guidance": guidance, "resample": resample,
+        "method": method, "about_method": about, **numbers, "resample": resample,
         "keep_settings": keep,
     }  # fmt: skip
 

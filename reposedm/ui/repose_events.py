@@ -22,6 +22,7 @@ from reposedm.pose import Pose, default_pose, retarget
 from reposedm.ui import examples
 from reposedm.ui.messages import friendly
 from reposedm.ui.repose_tab import ReposeTab
+from reposedm.ui.run_controls import Updates
 from reposedm.ui.safe_image import Upload
 from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line
@@ -33,7 +34,6 @@ NOBODY = (
     "'The skeleton matches the person now'."
 )
 DELETED = "Your photos and results were deleted from this server."
-Updates = dict[Any, Any]
 
 live_preview = LivePreview()
 

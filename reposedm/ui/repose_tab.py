@@ -15,6 +15,7 @@ from reposedm.jobs.methods import (
 )
 from reposedm.pipelines.base import Capabilities
 from reposedm.ui import examples, status
+from reposedm.ui.run_controls import run_controls
 from reposedm.ui.safe_image import SafeImage
 
 NOTICE = (
@@ -161,28 +162,9 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
             [("Photo", "photo"), ("Transparent", "transparent"), ("Plain", "plain")],
             value="photo", label="Background", elem_id="background",
         )  # fmt: skip
-        with gr.Row():
-            seed = gr.Number(
-                0, label="Seed", precision=0, minimum=0, info="Same seed, same picture.",
-                elem_id="seed", visible=shown["seed"],
-            )  # fmt: skip
-            random_seed = gr.Checkbox(
-                True, label="New seed each time", elem_id="random-seed", visible=shown["seed"]
-            )
-        count = gr.Slider(
-            1, 8, 1, step=1, label="Pictures", info="More to choose from; takes longer.",
-            elem_id="count", visible=shown["count"],
-        )  # fmt: skip
-        steps = gr.Slider(
-            1, 200, first.default_steps, step=1, label="Steps", visible=shown["steps"],
-            info="More is finer and slower.", elem_id="steps",
-        )  # fmt: skip
-        guidance = gr.Slider(
-            0, 10, first.default_guidance, step=0.1, label="Guidance",
-            visible=shown["guidance_scale"],
-            info="Higher follows photo and pose more closely, with less variety.",
-            elem_id="guidance",
-        )  # fmt: skip
+        numbers = run_controls(
+            first, "", "Higher follows photo and pose more closely, with less variety."
+        )
         pose_guidance = gr.Slider(
             0, 5, first.default_pose_guidance, step=0.1, label="Pose guidance",
             visible=shown["pose_guidance_scale"],
@@ -209,9 +191,7 @@ def _settings(first: Capabilities) -> dict[str, gr.components.Component]:
         )
     return {
         "method": method, "about_method": about, "paste_back": paste_back,
-        "background": background, "texture": texture, "seed": seed, "random_seed": random_seed,
-        "count": count,
-        "steps": steps, "guidance": guidance, "pose_guidance": pose_guidance,
+        "background": background, "texture": texture, **numbers, "pose_guidance": pose_guidance,
         "keep_settings": keep, "settings_file": settings_file, "settings_shown": settings_shown,
         "settings_apply": apply,
     }  # fmt: skip

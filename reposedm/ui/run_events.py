@@ -25,6 +25,7 @@ from reposedm.pose import Pose, parse_pose, retarget
 from reposedm.ui.messages import friendly
 from reposedm.ui.repose_events import Updates, source_of, write_picture
 from reposedm.ui.repose_tab import ReposeTab, controls_visibility
+from reposedm.ui.run_controls import RunEnds, chosen
 from reposedm.ui.session import Entry, Pending, Session
 from reposedm.ui.status import line, step_line
 
@@ -36,8 +37,10 @@ OTHER_PHOTO = (
 NO_PHOTO = "Its pose was not used: there is no photo yet. Upload one and apply the settings again."
 
 
-class RunCallbacks:
+class RunCallbacks(RunEnds):
     """Repose, Stop, and what one does with results; ``self.tab`` names what is written."""
+
+    UNTOUCHED = "Your photo and your pose are as they were."
 
     def __init__(self, tab: ReposeTab) -> None:
         """Remember the components."""
@@ -100,33 +103,9 @@ class RunCallbacks:
         }
 
     @friendly
-    def stopped(self, session: Session) -> Updates:
-        """After Stop: the run's generator has been closed by Gradio."""
-        session.cut_short = "Stopped. Your photo and your pose are as they were."
-        return self.failed(session)
-
-    @friendly
-    def failed(self, session: Session) -> Updates:
-        """After a run without result: the buttons come back, the user's work stays.
-
-        Gradio reports a run that was stopped as one that failed, some time after Stop.
-        """
-        text = "That did not work; see the message. Nothing of yours is lost."
-        return {
-            self.tab.run: gr.update(interactive=True),
-            self.tab.stop: gr.update(interactive=False),
-            self.tab.live_result: gr.update(visible=False),
-            self.tab.status: line(session.cut_short or text),
-        }
-
-    @friendly
     def picked(self, session: Session, event: gr.SelectData) -> Updates:
         """A picture of the gallery was clicked."""
-        entries = newest_first(session)
-        index = int(event.index)
-        if not 0 <= index < len(entries):
-            raise PoseError("That result is gone: choose another one.")
-        return self._show(session, entries[index])
+        return self._show(session, chosen(newest_first(session), event))
 
     @friendly
     def load_pose(self, value: EditorValue | None, session: Session) -> Updates:
