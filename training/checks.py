@@ -102,6 +102,13 @@ def _check_diffusion(config: TrainConfig) -> None:
         raise SettingsError(
             f"method {config.method} has no interaction field: set diffusion.guided=false"
         )
+    if diffusion.kept and (
+        diffusion.joint_alignment or diffusion.guided or config.method not in {"full", "b2"}
+    ):
+        raise SettingsError(
+            "diffusion.kept holds what a frozen alignment says, and no pictures: it needs method "
+            "full or b2, diffusion.joint_alignment=false and diffusion.guided=false"
+        )
     if "diffusion" not in config.plan or init.pipeline:
         return
     variance = config.models.unet.get("learn_variance", True)

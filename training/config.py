@@ -164,6 +164,8 @@ class DiffusionConfig:
         dropout_rate: the part of the samples that loses a condition.
         draws: noises (with a level and a dropout each) of every sample in a step: the photo is
             aligned and encoded once for all of them.
+        kept: folder of ``python -m training.kept``: samples as the frozen networks see them, in the
+            place of the data set; "": they are asked in every step.
         joint_alignment: train alignment (RPA) along with the U-Net.
         alignment_weight: of alignment's own loss then.
         power: latents' channels weigh as this power of their deviation before it was made 1. 0: all
@@ -186,6 +188,7 @@ class DiffusionConfig:
     dropout: Literal["joint", "separate"] = "joint"
     dropout_rate: float = 0.1
     draws: int = 1
+    kept: str = ""
     joint_alignment: bool = False
     alignment_weight: float = 0.1
     power: float = 0.0

@@ -20,6 +20,7 @@ from reposedm.pose import heat_maps
 from training.checks import GARMENT_STAGES
 from training.config import StageName, TrainConfig
 from training.data import Augmented, Batch, EpochSampler, Key, Pairs, Sample, collate, open_dataset
+from training.kept import KeptSamples, make_kept_batch
 
 ESTIMATOR_SIGMA = 2.0
 """Of a head's heat maps, in its own cells: HigherHRNet's."""
@@ -113,10 +114,15 @@ class Stream:
         """Open the data set; no picture is read."""
         self.config, self.rank, self.world = config, rank, world
         self.batch = config.stage(stage).batch
+        kept = config.diffusion.kept if stage == "diffusion" and pairs is None else ""
+        if kept:
+            pairs = cast(Pairs, KeptSamples(kept))
         self.pairs = open_pairs(config, config.data.split, stage) if pairs is None else pairs
         self._dataset: Any
         self._make: Any
-        if stage in GARMENT_STAGES:
+        if kept:
+            self._make, self._dataset = make_kept_batch, self.pairs
+        elif stage in GARMENT_STAGES:
             from training.garments.data import Varied, make_batch_of
 
             self._make = partial(make_batch_of, size=config.data.size)
@@ -154,6 +160,14 @@ class Stream:
             generator=torch.Generator(),  # else it draws from the one that is saved and resumed
         )
         return iter(loader)
+
+    def read(self, places: range) -> TrainingBatch:
+        """The samples at these places of the stage's stream, read here and now."""
+        sampler = EpochSampler(len(self.pairs), 1, seed=self.config.seed)
+        made: TrainingBatch = self._make(
+            [self._dataset[sampler.batch(place)[0]] for place in places]
+        )
+        return made
 
     def some(self, count: int) -> list[TrainingBatch]:
         """The first batches of process 0 of 1, unaugmented: the same in every process."""

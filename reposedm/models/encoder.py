@@ -109,7 +109,11 @@ class PhotoEncoder(ModelMixin, ConfigMixin):
                 got, wanted = tuple(heat.shape[2:]), tuple(x.shape[2:])
                 raise SettingsError(f"heat maps must be {wanted} cells for this photo, not {got}")
             x = x + self.heat(heat)  # B,D,h,w
-        found = [self.refine(x)]
+        return self.levels_of(self.refine(x), levels)
+
+    def levels_of(self, features: Tensor, levels: int | None = None) -> list[Tensor]:
+        """(B, D, h, w) and what the further levels make of it, [(B, D, h, w), ...]."""
+        found = [features]
         for down in self.down[: None if levels is None else levels - 1]:
             found.append(down(found[-1]))  # B,D,h/2,w/2
         return found

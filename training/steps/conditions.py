@@ -15,6 +15,7 @@ from reposedm.pipelines.baselines import encoded
 from reposedm.pipelines.conditions import Conditions, Inputs
 from reposedm.pipelines.reposedm import aligned
 from training.components import Components
+from training.kept import KeptBatch
 from training.loader import TrainingBatch
 
 Logs = dict[str, Tensor]
@@ -33,6 +34,14 @@ def conditions_of_batch(
     networks = SimpleNamespace(alignment=recorded, pose_encoder=components.pose_encoder)
     shown = aligned(components.unet, network, networks, inputs)
     return shown, recorded.found
+
+
+def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
+    """The same of kept samples: what is still trained is asked, all else was."""
+    encoder: Any = components.alignment
+    latent: Any = components.pose_encoder
+    context = encoder.encoder.levels_of(batch.features)
+    return Conditions(latent(batch.heat), context, batch.extra, None)
 
 
 def limbs_of_batch(batch: TrainingBatch) -> Limbs:

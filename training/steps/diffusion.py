@@ -10,29 +10,29 @@ from torch import Tensor
 
 from reposedm.diffusion.losses import hybrid_loss, mse_loss, noised, vlb_loss
 from reposedm.diffusion.prediction import is_flow, mixed, split_variance
+from reposedm.models.alignment import Alignment
 from reposedm.models.autoencoder_adapters import as_autoencoder
+from reposedm.pipelines.conditions import Conditions
 from reposedm.pose.skeleton import L_EAR, L_EYE, NOSE, R_EAR, R_EYE
 from training.components import Components
 from training.draws import Draws
 from training.field import gradient_shift, levels_of, target_picture
+from training.kept import KeptBatch
 from training.loader import TrainingBatch
 from training.steps.alignment import alignment_loss
-from training.steps.conditions import Logs, conditions_of_batch, repeated
+from training.steps.conditions import Logs, conditions_of_batch, kept_conditions, repeated
 
 HEAD: Final = [NOSE, R_EYE, L_EYE, R_EAR, L_EAR]
 
 
 def diffusion_step(
-    components: Components, batch: TrainingBatch, draws: Draws
+    components: Components, batch: TrainingBatch | KeptBatch, draws: Draws
 ) -> tuple[Tensor, Logs]:
     """Eq. (4): L_mse of Eq. (3), on the guided noise of Eq. (15) if so configured, and L_vlb."""
     settings = components.config.diffusion
     unet: Any = components.unet
     kind = unet.config.prediction
-    network = as_autoencoder(components.autoencoder)
-    with torch.no_grad():
-        clean = network.encode(target_picture(batch, network.image_channels)).float()  # y_0
-    shown, found = conditions_of_batch(components, batch)
+    clean, shown, found = _told(components, batch)
     copies = settings.draws
     clean, shown = clean.repeat(copies, 1, 1, 1), repeated(shown, copies)
     # What depends on the sample alone is made once; noise, level and dropout are each copy's own.
@@ -51,7 +51,7 @@ def diffusion_step(
     ).float()  # fmt: skip
     said, variance = split_variance(output, clean.shape[1])
     shift = None
-    if settings.guided and components.strength:
+    if settings.guided and components.strength and isinstance(batch, TrainingBatch):
         shift = gradient_shift(components, batch, noisy, said, noise=noise, level=level)
         shift = shift * (~drop_pose)[:, None, None, None]  # without a pose nothing pulls towards it
     weight = loss_weight(components, batch)
@@ -67,14 +67,27 @@ def diffusion_step(
     if shift is not None:
         logs["shift"] = (shift.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)).mean()
     total = loss.mean()
-    if found is not None and settings.joint_alignment and settings.alignment_weight:
+    joint = settings.joint_alignment and settings.alignment_weight
+    if found is not None and joint and isinstance(batch, TrainingBatch):
         aligning, more = alignment_loss(components, batch, found)
         total = total + settings.alignment_weight * aligning
         logs |= more
     return total, logs
 
 
-def loss_weight(components: Components, batch: TrainingBatch) -> Tensor | None:
+def _told(
+    components: Components, batch: TrainingBatch | KeptBatch
+) -> tuple[Tensor, Conditions, Alignment | None]:
+    """y_0, what the U-Net is told, and what alignment found, where it was asked."""
+    if isinstance(batch, KeptBatch):
+        return batch.clean, kept_conditions(components, batch), None
+    network = as_autoencoder(components.autoencoder)
+    with torch.no_grad():
+        clean = network.encode(target_picture(batch, network.image_channels)).float()
+    return clean, *conditions_of_batch(components, batch)
+
+
+def loss_weight(components: Components, batch: TrainingBatch | KeptBatch) -> Tensor | None:
     """Of each number of the latents in the loss, (B, c | 1, h, w); None: all the same, Eq. (3)."""
     settings = components.config.diffusion
     if not settings.power and settings.head == 1:

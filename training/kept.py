@@ -1,0 +1,263 @@
+"""What frozen networks say of many samples, said once and kept on disk for the diffusion stage.
+
+    python -m training.kept --config small --out data/kept --count 10000 data.root=data/people
+    python -m training.kept ... --shard 0/2 & python -m training.kept ... --shard 1/2
+    python -m training.train --config small data.root=data/people diffusion.kept=data/kept
+
+Reading, aligning and encoding a pair of pictures costs a CPU five times what a step of the small
+U-Net on one noise of it does. Samples are those of the stage's own stream, augmentation and all,
+from its beginning; the stage then takes these, and no others. The same command goes on where it
+was stopped. One file a field, float16; a sample of 256 x 176 takes 180 KiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reposedm.errors import RePoseError, SettingsError
+from reposedm.models.autoencoder_adapters import as_autoencoder
+from training.config import TrainConfig, load_config
+from training.sampler import Key
+
+FIELDS: Final = ("clean", "heat", "features", "extra")
+META: Final = "meta.json"
+_DONE: Final = "done.npy"
+_CHUNK: Final = 8
+
+
+@dataclass(frozen=True, eq=False)
+class KeptBatch:
+    """Samples as the diffusion stage needs them, all float32.
+
+    Attributes:
+        clean: latents of the target pictures y_0, (B, c, h, w).
+        heat: heat maps of the wanted poses, (B, 18, h, w).
+        features: the first level of F_S^N, (B, D, h, w).
+        extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
+        names: of the samples, to be found again.
+    """
+
+    clean: Tensor
+    heat: Tensor
+    features: Tensor
+    extra: Tensor
+    names: tuple[str, ...]
+
+    @property
+    def target_heat(self) -> Tensor:
+        """``heat``, by the name that other batches have for it."""
+        return self.heat
+
+    def to(self, device: Any, *, non_blocking: bool = False) -> KeptBatch:
+        """The batch with its tensors on a device."""
+        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in FIELDS}
+        return dataclasses.replace(self, **moved)
+
+
+class KeptSamples:
+    """A folder of kept samples, as a data set of the stage's stream; maps its files on first use.
+
+    Args:
+        folder: where ``python -m training.kept`` wrote.
+
+    Raises:
+        SettingsError: no such folder, or it is not finished.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read what it holds; no sample is."""
+        self.folder = Path(folder)
+        try:
+            self.meta: dict[str, Any] = json.loads((self.folder / META).read_text("utf-8"))
+            self._count = int(self.meta["count"])
+            done = np.load(self.folder / _DONE, mmap_mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{folder} holds no kept samples ({error}): python -m training.kept writes them"
+            ) from error
+        if not done.all():
+            raise SettingsError(
+                f"{folder} is not finished, {int(done.sum())} of {self._count} samples are there: "
+                "run the same python -m training.kept again"
+            )
+        self._files: dict[str, NDArray[np.float16]] = {}
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return self._count
+
+    def __getitem__(self, key: Key | tuple[int, int]) -> tuple[dict[str, NDArray[np.float16]], str]:
+        """The fields and the name of sample ``key[1]``, the same in every epoch."""
+        if not self._files:  # here, so that each worker maps its own
+            self._files = {name: np.load(_file(self.folder, name), mmap_mode="r")
+                           for name in FIELDS}  # fmt: skip
+        number = int(key[1])
+        return {name: self._files[name][number] for name in FIELDS}, f"kept sample {number}"
+
+    def check(self, components: Any) -> None:
+        """Refuse samples that other networks were asked about.
+
+        Raises:
+            SettingsError: says so.
+        """
+        if self.meta.get("networks") != fingerprint(components):
+            raise SettingsError(
+                f"{self.folder} was made with another autoencoder or alignment than this run has: "
+                "run python -m training.kept again with this run's settings and another --out"
+            )
+
+
+def make_kept_batch(
+    samples: Sequence[tuple[dict[str, NDArray[np.float16]], str]],
+) -> KeptBatch:
+    """Samples to a batch on the CPU."""
+    fields = {
+        name: torch.from_numpy(np.stack([fields[name] for fields, _ in samples])).float()
+        for name in FIELDS
+    }
+    return KeptBatch(**fields, names=tuple(name for _, name in samples))
+
+
+def fingerprint(components: Any) -> str:
+    """SHA-256 of the weights that kept samples depend on.
+
+    Not of the finer levels of alignment's encoder: the diffusion stage trains those.
+    """
+    found = hashlib.sha256()
+    for network, skipped in (("autoencoder", "decoder."), ("alignment", "encoder.down.")):
+        for name, value in sorted(getattr(components, network).state_dict().items()):
+            if not name.startswith(skipped):
+                found.update(name.encode())
+                found.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] = (0, 1)) -> int:
+    """Write this shard's samples that are not there yet; returns how many those were.
+
+    Raises:
+        SettingsError: the configuration has nothing to keep, or the folder holds something else.
+    """
+    from training.components import build
+
+    if config.method not in {"full", "b2"}:
+        raise SettingsError(
+            f"samples are kept for methods full and b2, whose alignment is frozen: not for "
+            f"{config.method}"
+        )
+    components: Any = build(config)
+    for module in components.networks.values():
+        module.eval().requires_grad_(False)
+    components.to("cpu")
+    fresh = dataclasses.replace(config, diffusion=dataclasses.replace(config.diffusion, kept=""))
+    from training.loader import Stream
+
+    stream = Stream(fresh, "diffusion")
+    example = _said(components, stream.read(range(1)))
+    _open(folder, count, example, fingerprint(components))
+    files = {name: np.load(_file(folder, name), mmap_mode="r+") for name in FIELDS}
+    done = np.load(folder / _DONE, mmap_mode="r+")
+    made, begun = 0, time.monotonic()
+    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    for places in chunks[shard[0] :: shard[1]]:
+        if done[places.start : places.stop].all():
+            continue
+        for name, value in _said(components, stream.read(places)).items():
+            files[name][places.start : places.stop] = value
+            files[name].flush()
+        done[places.start : places.stop] = True
+        done.flush()
+        made += len(places)
+        rate = made / (time.monotonic() - begun)
+        print(f"{places.stop} of {count}, {rate:.1f} samples/s", file=sys.stderr, flush=True)
+    return made
+
+
+@torch.no_grad()
+def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
+    from training.field import target_picture
+    from training.steps.conditions import conditions_of_batch
+
+    network = as_autoencoder(components.autoencoder)
+    shown, _ = conditions_of_batch(components, batch)
+    if shown.extra is None or components.pose_encoder.config.pose_representation != "heat_maps":
+        raise SettingsError(
+            "kept samples hold warped latents and heat maps: set models.unet.extra_channels, and "
+            "no other models.pose_encoder.pose_representation"
+        )
+    found = {
+        "clean": network.encode(target_picture(batch, network.image_channels)),
+        "heat": batch.target_heat,
+        "features": shown.context[0],
+        "extra": shown.extra,
+    }
+    return {name: value.half().contiguous().numpy() for name, value in found.items()}
+
+
+def _open(folder: Path, count: int, example: dict[str, NDArray[np.float16]], networks: str) -> None:
+    """Files of the right size, or a check that those there are the same samples'."""
+    meta = {"schema": 1, "count": count, "networks": networks}
+    file = folder / META
+    if file.exists():
+        if json.loads(file.read_text("utf-8")) != meta:
+            raise SettingsError(f"{folder} holds samples of other networks, or another number")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in example.items():
+        shape = (count, *value.shape[1:])
+        np.lib.format.open_memmap(_file(folder, name), "w+", np.float16, shape).flush()
+    np.lib.format.open_memmap(folder / _DONE, "w+", np.bool_, (count,)).flush()
+    file.write_text(json.dumps(meta), "utf-8")  # last: whoever finds it finds all the others
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and int(number) < int(of)):
+        raise argparse.ArgumentTypeError("write it as 0/2: the first of two")
+    return int(number), int(of)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m training.kept",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, help="a name in training/configs, or a file")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the samples")
+    parser.add_argument("--count", type=int, required=True, help="how many samples")
+    parser.add_argument("--shard", type=_shard, default=(0, 1), help="K/N: every Nth part")
+    parser.add_argument("settings", nargs="*", help="key=value, as for training.train")
+    found = parser.parse_intermixed_args(argv)
+    try:
+        if found.count < 1:
+            raise SettingsError("--count must be at least 1")
+        made = keep(load_config(found.config, found.settings), found.out, found.count, found.shard)
+    except RePoseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{made} samples written to {found.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
