@@ -16,7 +16,9 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -211,17 +213,27 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
 def _open(folder: Path, count: int, example: dict[str, NDArray[np.float16]], networks: str) -> None:
     """Files of the right size, or a check that those there are the same samples'."""
     meta = {"schema": 1, "count": count, "networks": networks}
-    file = folder / META
-    if file.exists():
-        if json.loads(file.read_text("utf-8")) != meta:
-            raise SettingsError(f"{folder} holds samples of other networks, or another number")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, value in example.items():
-        shape = (count, *value.shape[1:])
-        np.lib.format.open_memmap(_file(folder, name), "w+", np.float16, shape).flush()
-    np.lib.format.open_memmap(folder / _DONE, "w+", np.bool_, (count,)).flush()
-    file.write_text(json.dumps(meta), "utf-8")  # last: whoever finds it finds all the others
+    if not (folder / META).exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+        for name, value in example.items():
+            shape = (count, *value.shape[1:])
+            np.lib.format.open_memmap(_file(part, name), "w+", np.float16, shape).flush()
+        np.lib.format.open_memmap(part / _DONE, "w+", np.bool_, (count,)).flush()
+        (part / META).write_text(json.dumps(meta), "utf-8")
+        try:
+            part.rename(folder)
+        except OSError:  # another shard was first, or there is something else
+            shutil.rmtree(part)
+    try:
+        same = json.loads((folder / META).read_text("utf-8")) == meta
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        raise SettingsError(
+            f"{folder} holds something else, samples of other networks or another number of them: "
+            "choose another --out"
+        )
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -45,6 +45,8 @@ _APART: Final = (14.0, 40.0)
 """Mean colours this far apart, in levels: not the same thing, from the second on."""
 _SAME_LIGHT: Final = (3.0, 12.0)
 _SEEN: Final = (0.35, 0.75)
+_PREFERRED: Final = (-0.3, 0.0)
+"""From how much less trust than in the mapping the warped person is taken in its place."""
 _RIGID: Final = 2.0
 """A face whose offsets are this near to those of one piece is moved as one, pixels."""
 _TURNED: Final = 0.25
@@ -83,6 +85,7 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     visible: NDArray[np.float32],
     *,
     faces: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+    warped: Image | None = None,
 ) -> tuple[Image, Frame]:
     """A generated layer at the photo's resolution, with the photo's own pixels where they fit.
 
@@ -99,6 +102,9 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         visible: float32 (h', w') in [0, 1].
         faces: joints (18, 2) in photo pixels of the photo's and of the wanted pose, if the face is
             seen in both: it moves as one piece, if its part of the mapping nearly does.
+        warped: uint8 (H, W, 4), straight alpha, the person brought into the wanted pose by other
+            means, such as the preview's: what did not move is exactly in place there. Its pixels
+            are taken by the same rules, where they fit as well as the mapping's.
 
     Returns:
         uint8 (h2, w2, 4) straight alpha, and its frame: the same box in whole photo pixels; or
@@ -107,29 +113,76 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     Raises:
         ValueError: arrays that do not fit each other, or are not finite.
     """
-    _check(photo, source_mask, frame, rgba, mapping, visible)
+    _check(photo, source_mask, frame, rgba, mapping, visible, warped)
     left, top, right, bottom = frame.box
     fine = Frame(frame.box, (right - left, bottom - top), frame.photo_size)
     if fine.size[0] <= frame.size[0] or not rgba[..., 3].any():
         return rgba, frame
+    generated = _covered(rgba)
     # Nothing of the surroundings: they would shine through at the edges.
-    mask = np.clip(np.asarray(source_mask, np.float32), 0, 1)
-    window, inside = fine.crop(photo), np.rint(fine.crop_mask(mask) * 255).astype(np.uint8)
-    small = _premultiplied(window, inside, frame.size)
-    generated = rgba.astype(np.float32)
-    generated[..., :3] *= generated[..., 3:] / 255
-    generated[..., 3] /= 255
-    field = refined(smooth_field(mapping, visible, frame.size), generated, small)
+    own = _looked_at(photo, np.clip(np.asarray(source_mask, np.float32), 0, 1), fine, frame.size)
+    field = refined(smooth_field(mapping, visible, frame.size), generated, own.small)
     seen = cv2.resize(visible, frame.size, interpolation=cv2.INTER_LINEAR)
     face = None if faces is None else _face_window(faces, frame)
     if face is not None:
         solid = seen * _detailed(generated)
         field, fits = made_rigid(field, solid, face, _RIGID * rgba.shape[0] / _ROWS)
         face = face if fits else None
-    trust = _trusted(generated, seen_through(small, field), field, seen, face)
-    if trust is None:
+    found = [(own, _trusted(generated, seen_through(own.small, field), field, seen, face))]
+    if warped is not None:
+        other = _looked_at(
+            warped[..., :3], warped[..., 3].astype(np.float32) / 255, fine, frame.size
+        )
+        field = refined(np.zeros_like(field), generated, other.small)
+        seen, face = np.ones_like(seen), None
+        found.append((other, _trusted(generated, seen_through(other.small, field), field, seen,
+                                      face)))  # fmt: skip
+    made = [(_at_full_size(view.window, view.inside, generated[..., 3], trust), trust.share)
+            for view, trust in found if trust is not None]  # fmt: skip
+    if not made:
         return frame_resized(rgba, fine), fine
-    return _at_full_size(window, inside, generated[..., 3], trust), fine
+    layer = made[0][0]
+    if len(made) > 1:
+        part = ramp(made[1][1] - made[0][1], *_PREFERRED)
+        _mix_in(layer, made[1][0], blurred(part, 2 * rgba.shape[0] / _ROWS))
+    return layer, fine
+
+
+@dataclass(frozen=True)
+class _View:
+    """A picture of the person: at full size, its alpha, and both small and premultiplied."""
+
+    window: Image
+    inside: Image
+    small: Array
+
+
+def _looked_at(
+    picture: Image, mask: NDArray[np.float32], fine: Frame, size: tuple[int, int]
+) -> _View:
+    window, inside = fine.crop(picture), np.rint(fine.crop_mask(mask) * 255).astype(np.uint8)
+    return _View(window, inside, _premultiplied(window, inside, size))
+
+
+def _mix_in(layer: Image, other: Image, share: Array) -> None:
+    """Write ``share`` (h, w) of another layer of the same size into one, in place."""
+    height, width = layer.shape[:2]
+    for top in range(0, height, _STRIP):
+        rows = np.s_[top : min(height, top + _STRIP)]
+        part = _part(share, (width, height), (0, top, width, rows.stop), cv2.INTER_LINEAR)
+        one, two = (_covered(values[rows]) for values in (layer, other))
+        one += (two - one) * part[..., None]
+        one[..., :3] /= np.maximum(one[..., 3:], np.float32(1 / 255))
+        one[..., 3] *= 255
+        layer[rows] = np.rint(one).clip(0, 255).astype(np.uint8)
+
+
+def _covered(picture: Image) -> Array:
+    """Premultiplied, float32, colours in 0..255 and alpha in 0..1."""
+    found = picture.astype(np.float32)
+    found[..., 3] /= 255
+    found[..., :3] *= found[..., 3:]
+    return found
 
 
 def frame_resized(rgba: Image, fine: Frame) -> Image:
@@ -304,10 +357,13 @@ def _check(  # noqa: PLR0917
     rgba: Image,
     mapping: NDArray[np.float32],
     visible: NDArray[np.float32],
+    warped: Image | None,
 ) -> None:
     width, height = frame.photo_size
     if photo.shape != (height, width, 3) or mask.shape != (height, width):
         raise ValueError(f"a frame on {frame.photo_size} does not fit {photo.shape}, {mask.shape}")
+    if warped is not None and warped.shape != (height, width, 4):
+        raise ValueError(f"a warped person of {warped.shape} does not fit a photo {photo.shape}")
     if rgba.shape != (frame.size[1], frame.size[0], 4):
         raise ValueError(f"a frame of {frame.size} cannot hold a picture of {rgba.shape}")
     if visible.ndim != 2 or mapping.shape != (2, *visible.shape) or 0 in visible.shape:
