@@ -38,6 +38,7 @@ def check(config: TrainConfig) -> None:
     _between("seed", config.seed, 0, 2**31 - 1)
     _between("data.workers", data.workers, 0, 128)
     _between("data.limit", data.limit, 0, 2**31 - 1)
+    _between("data.still", data.still, 0, 1)
     _between("diffusion.dropout_rate", diffusion.dropout_rate, 0, 0.9)
     _between("diffusion.draws", diffusion.draws, 1, 64)
     _between("diffusion.fraction", diffusion.fraction, 0, 1)

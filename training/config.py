@@ -42,6 +42,9 @@ class DataConfig:
         size: (H, W) trained at.
         workers: processes that load, per training process; 0: none, load in between.
         limit: use only so many pairs, the first; 0: all.
+        still: part of the training pairs whose photo is the target itself. Between random views no
+            warp is ever exact; a user who drags one joint leaves all else where it was, and a
+            network that has never seen that makes it anew.
     """
 
     kind: str = "drawn"
@@ -51,6 +54,7 @@ class DataConfig:
     size: tuple[int, int] = (256, 176)
     workers: int = 4
     limit: int = 0
+    still: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,8 @@ class DiffusionConfig:
         dropout_rate: the part of the samples that loses a condition.
         draws: noises (with a level and a dropout each) of every sample in a step: the photo is
             aligned and encoded once for all of them.
-        kept: folder of ``python -m training.kept``: samples as the frozen networks see them, in the
-            place of the data set; "": they are asked in every step.
+        kept: folders of ``python -m training.kept``: samples as the frozen networks see them, in
+            the place of the data set; none: they are asked in every step.
         joint_alignment: train alignment (RPA) along with the U-Net.
         alignment_weight: of alignment's own loss then.
         power: latents' channels weigh as this power of their deviation before it was made 1. 0: all
@@ -188,7 +192,7 @@ class DiffusionConfig:
     dropout: Literal["joint", "separate"] = "joint"
     dropout_rate: float = 0.1
     draws: int = 1
-    kept: str = ""
+    kept: tuple[str, ...] = ()
     joint_alignment: bool = False
     alignment_weight: float = 0.1
     power: float = 0.0

@@ -2,7 +2,7 @@
 
     python -m training.kept --config small --out data/kept --count 10000 data.root=data/people
     python -m training.kept ... --shard 0/2 & python -m training.kept ... --shard 1/2
-    python -m training.train --config small data.root=data/people diffusion.kept=data/kept
+    python -m training.train --config small data.root=data/people diffusion.kept=[data/kept]
 
 Reading, aligning and encoding a pair of pictures costs a CPU five times what a step of the small
 U-Net on one noise of it does. Samples are those of the stage's own stream, augmentation and all,
@@ -123,6 +123,30 @@ class KeptSamples:
             )
 
 
+class Chained:
+    """The samples of several folders, one after another."""
+
+    def __init__(self, folders: Sequence[KeptSamples]) -> None:
+        """Chain them."""
+        self._folders = list(folders)
+        self._starts = np.cumsum([0, *(len(folder) for folder in self._folders)])
+
+    def __len__(self) -> int:
+        """How many samples there are in all."""
+        return int(self._starts[-1])
+
+    def __getitem__(self, key: Key | tuple[int, int]) -> tuple[dict[str, NDArray[np.float16]], str]:
+        """As of one folder; names tell the folder, too."""
+        which = int(np.searchsorted(self._starts, key[1], "right")) - 1
+        fields, name = self._folders[which][key[0], int(key[1] - self._starts[which])]
+        return fields, f"{name} of {self._folders[which].folder.name}"
+
+    def check(self, components: Any) -> None:
+        """Refuse samples that other networks were asked about; as of one folder."""
+        for folder in self._folders:
+            folder.check(components)
+
+
 def make_kept_batch(
     samples: Sequence[tuple[dict[str, NDArray[np.float16]], str]],
 ) -> KeptBatch:
@@ -165,7 +189,7 @@ def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] =
     for module in components.networks.values():
         module.eval().requires_grad_(False)
     components.to("cpu")
-    fresh = dataclasses.replace(config, diffusion=dataclasses.replace(config.diffusion, kept=""))
+    fresh = dataclasses.replace(config, diffusion=dataclasses.replace(config.diffusion, kept=()))
     from training.loader import Stream
 
     stream = Stream(fresh, "diffusion")

@@ -20,7 +20,7 @@ from reposedm.pose import heat_maps
 from training.checks import GARMENT_STAGES
 from training.config import StageName, TrainConfig
 from training.data import Augmented, Batch, EpochSampler, Key, Pairs, Sample, collate, open_dataset
-from training.kept import KeptSamples, make_kept_batch
+from training.kept import Chained, KeptSamples, make_kept_batch
 
 ESTIMATOR_SIGMA = 2.0
 """Of a head's heat maps, in its own cells: HigherHRNet's."""
@@ -114,9 +114,9 @@ class Stream:
         """Open the data set; no picture is read."""
         self.config, self.rank, self.world = config, rank, world
         self.batch = config.stage(stage).batch
-        kept = config.diffusion.kept if stage == "diffusion" and pairs is None else ""
+        kept = config.diffusion.kept if stage == "diffusion" and pairs is None else ()
         if kept:
-            pairs = cast(Pairs, KeptSamples(kept))
+            pairs = cast(Pairs, Chained([KeptSamples(folder) for folder in kept]))
         self.pairs = open_pairs(config, config.data.split, stage) if pairs is None else pairs
         self._dataset: Any
         self._make: Any
@@ -136,6 +136,8 @@ class Stream:
                 cast(Any, self.pairs), seed=config.seed, variants=config.swap.variants
             )
         else:
+            if config.data.still:
+                self.pairs = Still(self.pairs, config.data.still)
             wanted = needs_of(config, stage) if needs is None else needs
             self._make = partial(make_batch, size=config.data.size, needs=wanted)
             self._dataset = Augmented(self.pairs, seed=config.seed)
@@ -202,6 +204,32 @@ class Limited:
     def __getitem__(self, index: int) -> Sample:
         """The pair of that number."""
         return self._pairs[index]
+
+
+class Still:
+    """Pairs, a part of which have the target as their photo, too: see ``DataConfig.still``."""
+
+    def __init__(self, pairs: Pairs, share: float) -> None:
+        """Change ``share`` of them, the same ones always."""
+        self._pairs, self._share = pairs, share
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The pair of that number."""
+        sample = self._pairs[index]
+        if np.random.default_rng(index).random() >= self._share:
+            return sample
+        changes: dict[str, Any] = {
+            "source_image": sample.target_image, "source_pose": sample.target_pose,
+            "source_alpha": sample.target_alpha, "source_name": sample.target_name,
+        }  # fmt: skip
+        if sample.mapping is not None and sample.seen is not None:
+            changes["mapping"] = np.zeros_like(sample.mapping)
+            changes["seen"] = np.ones_like(sample.seen)
+        return sample.replace(**changes)
 
 
 def open_pairs(config: TrainConfig, split: str, stage: StageName = "diffusion") -> Pairs:

@@ -38,7 +38,7 @@ from training.draws import Draws
 from training.ema import Average
 from training.export import FOR_THE_APP, export_stage, save_networks
 from training.field import calibrate
-from training.kept import KeptSamples
+from training.kept import Chained
 from training.loader import Needs, Stream, TrainingBatch, open_pairs
 from training.lock import locked
 from training.report import Report
@@ -182,7 +182,7 @@ def train_stage(work: Work, progress: Progress, checkpoint: Checkpoint | None) -
     settings, log = config.stage(stage), config.log
     world = work.accelerator.num_processes
     stream = Stream(config, stage, rank=work.accelerator.process_index, world=world)
-    if isinstance(stream.pairs, KeptSamples):
+    if isinstance(stream.pairs, Chained):
         stream.pairs.check(work.components)
     if stage == "diffusion" and config.method == "full" and not work.components.strength:
         work.components.strength = calibrated(work)

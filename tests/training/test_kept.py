@@ -43,10 +43,11 @@ def test_a_step_on_kept_samples_is_a_step_on_the_pictures(kept: Path) -> None:
         return training_step("diffusion", components, batch, draws)[0]
 
     expected = loss_of(pictures)
-    samples = Stream(configured(f"diffusion.kept={kept}"), "diffusion")
+    samples = Stream(configured(f"diffusion.kept=[{kept}]"), "diffusion")
     order = [[samples.pairs[(0, number)] for number in range(3)]]
     batch = samples._make(order[0])
-    assert isinstance(batch, KeptBatch) and batch.names[0] == "kept sample 0"
+    assert isinstance(batch, KeptBatch)
+    assert batch.names[0] == f"kept sample 0 of {kept.name}"
     assert loss_of(batch).item() == pytest.approx(expected.item(), rel=2e-3)
     components.prepare("diffusion")
     loss_of(batch).backward()
@@ -55,11 +56,20 @@ def test_a_step_on_kept_samples_is_a_step_on_the_pictures(kept: Path) -> None:
 
 
 def test_the_stream_gives_every_sample_once_an_epoch(kept: Path) -> None:
-    stream = Stream(configured(f"diffusion.kept={kept}", "stages.diffusion.batch=1"), "diffusion")
+    stream = Stream(configured(f"diffusion.kept=[{kept}]", "stages.diffusion.batch=1"), "diffusion")
     batches = stream.batches(0)
     names = [next(batches).names[0] for _ in range(2 * COUNT)]
     assert len(set(names[:COUNT])) == len(set(names[COUNT:])) == COUNT
     assert names[:COUNT] != names[COUNT:]
+
+
+def test_several_folders_are_one_after_another(kept: Path) -> None:
+    both = Stream(configured(f"diffusion.kept=[{kept},{kept}]"), "diffusion").pairs
+    assert len(both) == 2 * COUNT
+    first, again, last = (both[(0, number)][0] for number in (0, COUNT, COUNT - 1))
+    for name in FIELDS:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert (first["clean"] != last["clean"]).any()
 
 
 def test_shards_and_a_second_start_make_the_same_files(kept: Path, tmp_path: Path) -> None:
@@ -105,7 +115,7 @@ def test_other_networks_do_not_write_into_the_folder(kept: Path) -> None:
 )
 def test_settings_that_need_pictures_are_refused(settings: list[str], kept: Path) -> None:
     with pytest.raises(SettingsError, match=r"diffusion\.kept holds what a frozen alignment says"):
-        configured(f"diffusion.kept={kept}", *settings)
+        configured(f"diffusion.kept=[{kept}]", *settings)
 
 
 def test_a_folder_without_samples_is_one_line(
@@ -130,7 +140,7 @@ def test_a_run_trains_on_kept_samples(tmp_path: Path, capsys: pytest.CaptureFixt
              f"init.alignment={first}/networks/alignment"]  # fmt: skip
     assert main(["--config", "tiny", "--out", samples, "--count", "5", *after]) == 0
     assert "5 samples written" in capsys.readouterr().out
-    run = ["--config", "tiny", "--out", second, *after, f"diffusion.kept={samples}"]
+    run = ["--config", "tiny", "--out", second, *after, f"diffusion.kept=[{samples}]"]
     assert train([*run, "log.validate_every=2"]) == 0
     log = (Path(second) / "log.jsonl").read_text("utf-8")
     assert '"validation/mse"' in log

@@ -225,3 +225,16 @@ def test_average_by_hand() -> None:
     with average.applied():
         assert float(layer.weight) == pytest.approx(expected, rel=1e-6)
     assert float(layer.weight) == value and average.steps == 5
+
+
+def test_still_pairs_show_the_target_itself() -> None:
+    config = load_config("tiny", [*SMALL, "data.still=0.5", "data.kind=drawn"])
+    pairs = Stream(config, "diffusion").pairs
+    samples = [pairs[number] for number in range(40)]
+    still = [sample for sample in samples if sample.source_name == sample.target_name]
+    assert 10 < len(still) < 30
+    for sample in still:
+        assert (sample.source_image == sample.target_image).all()
+        assert sample.source_pose == sample.target_pose
+        assert sample.mapping is None or (not sample.mapping.any() and sample.seen.all())
+    assert not any((s.source_image == s.target_image).all() for s in samples if s not in still)
