@@ -43,8 +43,13 @@ _ALIKE: Final = (0.85, 0.98)
 """The same for the coarser details themselves."""
 _APART: Final = (14.0, 40.0)
 """Mean colours this far apart, in levels: not the same thing, from the second on."""
+_FLOOR: Final = np.float32(12**2)
+"""Energy of details, summed over the channels, below which a picture counts as flat."""
 _SAME_LIGHT: Final = (3.0, 12.0)
 _SEEN: Final = (0.35, 0.75)
+_CONTRADICTED: Final = (1.0, 3.0)
+"""Details of the generated picture that a softer copy of the warped person's would not have, over
+``_FLOOR``: up to the first they are believed, from the second on not."""
 _PREFERRED: Final = (-0.3, 0.0)
 """From how much less trust than in the mapping the warped person is taken in its place."""
 _RIGID: Final = 2.0
@@ -133,10 +138,9 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         other = _looked_at(
             warped[..., :3], warped[..., 3].astype(np.float32) / 255, fine, frame.size
         )
-        field = refined(np.zeros_like(field), generated, other.small)
-        seen, face = np.ones_like(seen), None
-        found.append((other, _trusted(generated, seen_through(other.small, field), field, seen,
-                                      face)))  # fmt: skip
+        still, all_seen = np.zeros_like(field), np.ones_like(seen)
+        trust = _trusted(generated, other.small, still, all_seen, None, placed=True)
+        found.append((other, trust))
     made = [(_at_full_size(view.window, view.inside, generated[..., 3], trust), trust.share)
             for view, trust in found if trust is not None]  # fmt: skip
     if not made:
@@ -191,9 +195,19 @@ def frame_resized(rgba: Image, fine: Frame) -> Image:
 
 
 def _trusted(
-    generated: Array, seen: Array, field: Field, visible: Array, face: Array | None
+    generated: Array,
+    seen: Array,
+    field: Field,
+    visible: Array,
+    face: Array | None,
+    *,
+    placed: bool = False,
 ) -> _Trust | None:
-    """Where, and in which bands, the photo is to be believed; None: nowhere."""
+    """Where, and in which bands, the photo is to be believed; None: nowhere.
+
+    What is ``placed`` was brought there by the bones, not found by looking: its details need not be
+    seen in the generated picture, only not be contradicted by it.
+    """
     unit = generated.shape[0] / _ROWS
     shape, mask = generated[..., 3], seen[..., 3]
     valid = ramp(mask, 0.5, 0.9) * ramp(shape, 0.5, 0.9)
@@ -212,12 +226,19 @@ def _trusted(
     apart = np.sqrt(np.square(smooth_own - smooth_colors).mean(2))
     detail = mean(colors, 0.7 * unit) - smooth_colors
     own_detail = mean(own, 0.7 * unit) - smooth_own
-    alike = _correlation(detail, own_detail, lambda values: mean(values, 3 * unit))
+
+    def around(values: Array) -> Array:
+        return mean(values, 3 * unit)
+
+    alike = _correlation(detail, own_detail, around)
     least, most = stretches(blurred(field, unit))
     allowed = ramp(visible, *_SEEN) * ramp(least, 0.2, 0.45) * (1 - ramp(most, 2.5, 4))
     allowed *= 1 - ramp(apart, *_APART)
     share = allowed * ramp(alike, *_ALIKE_FINE)
     middle = allowed * ramp(alike, *_ALIKE)
+    if placed:
+        believed = 1 - ramp(_contradiction(detail, own_detail, around), *_CONTRADICTED)
+        share = middle = allowed * believed
     if face is not None:  # all of a face, or nothing of it
         core = face * valid
         good = (core * allowed * ramp(alike, 0.4, 0.8)).sum() / max(float(core.sum()), 1e-3)
@@ -245,11 +266,25 @@ def _trusted(
 
 def _correlation(first: Array, second: Array, mean: Any) -> Array:
     """How alike two pictures' details are around each pixel, up to 1; flat ones are alike."""
-    floor = np.float32(12**2)
-    a, b, c = (mean((x * y).sum(2)) for x, y in
-               ((first, first), (second, second), (first, second)))  # fmt: skip
-    found: Array = (c + floor / 2) / np.sqrt((a + floor / 2) * (b + floor / 2))
+    a, b, c = _products(first, second, mean)
+    found: Array = (c + _FLOOR / 2) / np.sqrt((a + _FLOOR / 2) * (b + _FLOOR / 2))
     return np.minimum(found * np.float32(1.0001), 1)
+
+
+def _contradiction(first: Array, second: Array, mean: Any) -> Array:
+    """What is left of the first one's details after a share of the second one's, over the floor.
+
+    A picture that is only softer than another does not contradict it.
+    """
+    a, b, c = _products(first, second, mean)
+    share = np.clip(c / (b + _FLOOR / 2), 0, 1)
+    return (a - share * (2 * c - share * b)) / _FLOOR
+
+
+def _products(first: Array, second: Array, mean: Any) -> tuple[Array, Array, Array]:
+    pairs = ((first, first), (second, second), (first, second))
+    a, b, c = (mean((x * y).sum(2)) for x, y in pairs)
+    return a, b, c
 
 
 def _at_full_size(window: Image, inside: Image, shape: Array, trust: _Trust) -> Image:

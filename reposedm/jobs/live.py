@@ -19,6 +19,7 @@ from reposedm.imaging import over
 from reposedm.imaging.backdrop import lift_shadow
 from reposedm.imaging.fill import fill_background
 from reposedm.jobs.detect import Recent, mask_of, photo_key, pose_key
+from reposedm.jobs.puppets import forget_puppets, puppet_of, resized
 from reposedm.pose import Pose
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class LivePreview:
         _check(image, source_pose, target_pose, max_side)
         prepared = self.prepare(image, source_pose, max_side, source_mask=source_mask)
         height, width = prepared.background.shape[:2]
-        wanted = _resized(target_pose, (width, height))
+        wanted = resized(target_pose, (width, height))
         with self._lock:
             self._calls += 1
             call = self._calls
@@ -125,6 +126,7 @@ class LivePreview:
     def clear(self) -> None:
         """Forget every photo: for "delete my data"."""
         self._prepared.clear()
+        forget_puppets()
 
     def __len__(self) -> int:
         """How many photos are prepared."""
@@ -134,8 +136,6 @@ class LivePreview:
 def _prepared(
     image: Image, source_pose: Pose, max_side: int, mask: NDArray[np.float32] | None
 ) -> _Prepared:
-    from reposedm.pipelines.preview import PreviewEngine
-
     if mask is None:
         mask = mask_of(image, source_pose)
     scale = min(1.0, max_side / max(image.shape[:2]))
@@ -143,8 +143,8 @@ def _prepared(
     if scale < 1:
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    pose = _resized(source_pose, size)
-    puppet = PreviewEngine().prepare(image, pose, mask)
+    pose = resized(source_pose, size)
+    puppet = puppet_of(image, pose, mask)
     background = fill_background(image, mask)
     return _Prepared(puppet, background, lift_shadow(background, mask))
 
@@ -155,12 +155,6 @@ def _behind(prepared: _Prepared, wanted: Pose) -> Image:
     if moved <= 0:
         return prepared.background
     return cv2.addWeighted(prepared.background, 1 - moved, prepared.bare, moved, 0)  # type: ignore[return-value]
-
-
-def _resized(pose: Pose, size: tuple[int, int]) -> Pose:
-    """The pose on a photo of another size."""
-    scale = np.array(size, np.float64) / pose.size
-    return pose.transformed(scale, 0, size)
 
 
 def _put(

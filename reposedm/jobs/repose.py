@@ -23,6 +23,7 @@ from reposedm.imaging.texture import EYES_AND_NOSE, NECK, textured
 from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
+from reposedm.jobs.puppets import warped_person
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.settings import SEEDS, ReposeSettings
 from reposedm.pipelines.base import Capabilities, Correspondence, Method, Output, Step
@@ -163,6 +164,7 @@ class _Job:
     memory: PeakMemory = field(init=False)
     behind: Image | None = field(init=False, default=None)
     correspondence: Correspondence | None = field(init=False, default=None)
+    warped: tuple[Image | None, ...] = field(init=False, default=())
     shown: Frame = field(init=False)
 
     def work(self) -> Generator[Step, None, ReposeResult]:
@@ -270,7 +272,15 @@ class _Job:
             found.mapping,
             found.visible,
             faces=(self.source_pose.points, self.target_pose.points) if seen else None,
+            warped=self._warped_person(),
         )
+
+    def _warped_person(self) -> Image | None:
+        """As the preview poses them; made once for all pictures."""
+        if not self.warped:
+            found = warped_person(self.image, self.source_pose, self.target_pose, self.mask)
+            self.warped = (found,)
+        return self.warped[0]
 
     def _without_person(self) -> Image:
         """The photo without its person; filled once for all pictures."""

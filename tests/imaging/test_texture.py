@@ -182,3 +182,33 @@ def test_a_smooth_field_follows_what_is_visible() -> None:
     assert np.abs(field[0, 0] - (8, 4)).max() < 0.1
     assert np.abs(field[24, 24] - (8, 4)).max() < 30
     assert not smooth_field(ZEROS, visible, (48, 64)).any()
+
+
+def test_a_warped_person_brings_the_stripes_where_the_mapping_knows_nothing() -> None:
+    rgba = reduced(PHOTO, MASK, blur=2.5)  # the stripes are gone
+    warped = np.dstack((PHOTO, np.rint(MASK * 255).astype(np.uint8)))
+    nothing = np.zeros(GRID, np.float32)
+    plain, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing)
+    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped)
+    core = cv2.erode(INSIDE.astype(np.uint8), np.ones((25, 25))) > 0
+    assert apart(layer, PHOTO.astype(float), core) < apart(plain, PHOTO.astype(float), core) / 3
+
+
+@pytest.mark.parametrize("wrong", ["colours", "details", "place"])
+def test_a_warped_person_that_is_contradicted_is_not_taken(wrong: str) -> None:
+    rgba, other = reduced(PHOTO, MASK, blur=0.5), PHOTO.copy()
+    if wrong == "colours":
+        other[..., 0] = 255 - other[..., 0] // 2
+        other[..., 2] = 255 - other[..., 2]
+    elif wrong == "details":  # other stripes of the same mean colour
+        other = np.ascontiguousarray(striped(24.0)[0][:, ::-1])
+        other[..., 1:] = PHOTO[..., 1:]
+    mask = np.roll(MASK, 160, 1) if wrong == "place" else MASK
+    warped = np.dstack((other, np.rint(mask * 255).astype(np.uint8)))
+    plain, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES)
+    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=warped)
+    core = cv2.erode((INSIDE & (mask < 0.01 if wrong == "place" else INSIDE)).astype(np.uint8),
+                     np.ones((9, 9))) > 0  # fmt: skip
+    assert apart(layer, plain[..., :3].astype(float), core) < 4
+    with pytest.raises(ValueError, match="does not fit a photo"):
+        textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=warped[:-1])

@@ -146,6 +146,10 @@ class Puppet:
         steps = np.linalg.norm(goal.points[ends] - self.body.points[ends], axis=1)
         return float(np.clip((steps.max() / self.body.unit - 0.03) / 0.12, 0, 1))
 
+    def turns(self, target_pose: Pose) -> bool:
+        """Whether the pose shows another side of the body than the photo does."""
+        return place(self.body, target_pose).turned
+
     def notes(self, target_pose: Pose) -> tuple[str, ...]:
         """Sentences on what the warped picture cannot show of the wanted pose."""
         goal = place(self.body, target_pose)

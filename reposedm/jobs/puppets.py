@@ -1,0 +1,81 @@
+"""The person of a photo taken apart: once, for the live preview and for finished pictures."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reposedm.errors import ImageError
+from reposedm.jobs.detect import Recent, photo_key, pose_key
+
+if TYPE_CHECKING:
+    from reposedm.pipelines.preview import Puppet
+    from reposedm.pose import Pose
+
+Image = NDArray[np.uint8]
+
+KEPT: Final = 6
+MAX_SIDE: Final = 2048
+"""Long side in pixels up to which a person is taken apart at the photo's size."""
+
+_puppets: Recent[Puppet] = Recent(KEPT)
+
+
+def puppet_of(image: Image, pose: Pose, mask: NDArray[np.float32]) -> Puppet:
+    """The puppet of a photo's person, kept for the next call; arguments as of ``prepare``.
+
+    Raises:
+        ImageError: the mask shows nobody.
+        PoseError: a pose with nothing to hold on to.
+    """
+    from reposedm.pipelines.preview import PreviewEngine
+
+    key = (photo_key(image), pose_key(pose), zlib.crc32(np.ascontiguousarray(mask).data))
+    return _puppets.get(key, lambda: PreviewEngine().prepare(image, pose, mask))
+
+
+def warped_person(
+    image: Image, source: Pose, target: Pose, mask: NDArray[np.float32]
+) -> Image | None:
+    """The person as the preview poses them, uint8 (H, W, 4) straight alpha; None: it cannot.
+
+    It cannot where the pose shows another side of the person, or the mask nobody.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        source: the person's pose, in its pixels.
+        target: the wanted one, in the same.
+        mask: float32 (H, W) in [0, 1], the person's alpha.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale < 1:
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+        source, target = resized(source, size), resized(target, size)
+    try:
+        puppet = puppet_of(image, source, mask)
+    except ImageError:
+        return None
+    if puppet.turns(target):
+        return None
+    warped = puppet.warp(target)
+    if scale < 1:
+        warped = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
+    return warped
+
+
+def resized(pose: Pose, size: tuple[int, int]) -> Pose:
+    """The pose on a photo of another size (width, height)."""
+    scale = np.array(size, np.float64) / pose.size
+    return pose.transformed(scale, 0, size)
+
+
+def forget_puppets() -> None:
+    """Forget every person: for "delete my data"."""
+    _puppets.clear()
