@@ -24,6 +24,9 @@ MINUTES_ESTIMATOR ?= 600
 MINUTES_ALIGNMENT ?= 600
 MINUTES_DIFFUSION ?= 2400
 MINUTES_ABLATION ?= 600
+# Samples of the last stage, of random views and of people who keep still; 180 KiB of disk each.
+KEPT ?= 7000
+KEPT_STILL ?= 1200
 RUNS ?= runs
 PEOPLE ?= data/people
 HELD_OUT ?= data/held-out
@@ -80,6 +83,9 @@ stages = autoencoder estimator prior alignment diffusion
 only = $(foreach stage,$(filter-out $(1),$(stages)),stages.$(stage).steps=0)
 train = $(BIN)/python -m training.train data.root=$(PEOPLE) --config
 network = init.$(1)=$(RUNS)/small-$(1)/networks/$(1)
+last = $(call only,diffusion) $(call network,autoencoder) $(call network,estimator) \
+  $(call network,alignment)
+keep = $(BIN)/python -m training.kept data.root=$(PEOPLE) --config small $(last)
 
 $(PEOPLE)/index.jsonl: | $(VENV)/dev.stamp
 	$(BIN)/python -m training.synthetic render --out $(PEOPLE) --identities 900 --mode mixed \
@@ -96,8 +102,10 @@ networks: $(PEOPLE)/index.jsonl
 	  --max-minutes $(MINUTES_ESTIMATOR)
 	$(train) small --out $(RUNS)/small-alignment $(call only,prior alignment) \
 	  $(call network,autoencoder) --max-minutes $(MINUTES_ALIGNMENT)
-	$(train) small --out $(RUNS)/small $(call only,diffusion) $(call network,autoencoder) \
-	  $(call network,estimator) $(call network,alignment) --max-minutes $(MINUTES_DIFFUSION)
+	$(keep) --out $(RUNS)/small-kept --count $(KEPT)
+	$(keep) --out $(RUNS)/small-kept-still --count $(KEPT_STILL) data.still=1 seed=7
+	$(train) small --out $(RUNS)/small $(last) --max-minutes $(MINUTES_DIFFUSION) \
+	  "diffusion.kept=[$(RUNS)/small-kept,$(RUNS)/small-kept-still]"
 
 arms: networks
 	$(train) small-b1 --out $(RUNS)/small-b1 $(call only,diffusion) \

@@ -323,7 +323,8 @@ def calibrated(work: Work) -> float:
     """
     work.components.prepare("diffusion")
     values = []
-    stream = Stream(work.config, "diffusion", needs=Needs(heat17=True))
+    pairs = open_pairs(work.config, work.config.data.split)  # pictures, also for kept samples
+    stream = Stream(work.config, "diffusion", pairs=pairs, needs=Needs(heat17=True))
     for number, batch in enumerate(stream.some(CALIBRATION_BATCHES)):
         places = range(number * len(batch), (number + 1) * len(batch))
         draws = draws_for(work.components, "diffusion", places, work.accelerator.device)

@@ -129,18 +129,23 @@ def test_a_folder_without_samples_is_one_line(
 
 
 def test_a_run_trains_on_kept_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole way: stages before, samples of their networks, the stage that takes them."""
+    """The whole way: stages before, samples of their networks, the stage that takes them.
+
+    Method full: its interaction field is fitted on pictures, which kept samples are not.
+    """
     first, second, samples = (str(tmp_path / name) for name in ("first", "second", "samples"))
-    short = [*SETTINGS, "stages.autoencoder.steps=2", "stages.estimator.steps=0", "log.samples=0",
-             "stages.alignment.steps=2", "log.validate_batches=0"]  # fmt: skip
-    assert train(["--config", "tiny", "--out", first, *short, "stages.diffusion.steps=0"]) == 0
-    after = [*SETTINGS, "stages.autoencoder.steps=0", "stages.estimator.steps=0",
-             "stages.alignment.steps=0", "log.samples=0", "stages.diffusion.steps=2",
-             f"init.autoencoder={first}/networks/autoencoder",
-             f"init.alignment={first}/networks/alignment"]  # fmt: skip
+    shared = [*SETTINGS, "method=full", "log.samples=0", "log.validate_batches=1"]
+    before = ["stages.autoencoder.steps=2", "stages.estimator.steps=1", "stages.alignment.steps=2"]
+    assert train(["--config", "tiny", "--out", first, *shared, *before,
+                  "stages.diffusion.steps=0"]) == 0  # fmt: skip
+    names = ("autoencoder", "estimator", "alignment")
+    after = [*shared, "stages.diffusion.steps=2", "log.validate_every=2",
+             *(f"stages.{name}.steps=0" for name in names),
+             *(f"init.{name}={first}/networks/{name}" for name in names)]  # fmt: skip
     assert main(["--config", "tiny", "--out", samples, "--count", "5", *after]) == 0
     assert "5 samples written" in capsys.readouterr().out
     run = ["--config", "tiny", "--out", second, *after, f"diffusion.kept=[{samples}]"]
-    assert train([*run, "log.validate_every=2"]) == 0
+    assert train(run) == 0
+    assert "interaction field: lambda" in capsys.readouterr().out
     log = (Path(second) / "log.jsonl").read_text("utf-8")
     assert '"validation/mse"' in log

@@ -38,6 +38,8 @@ def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
         assert "--max-minutes" in line
         out = line[line.index("--out") + 1]
         plans.append((name, out, config.plan, config.data.root))
+        if out == "r/small":
+            assert config.diffusion.kept == ("r/small-kept", "r/small-kept-still")
         if config.plan == ("diffusion",):
             assert config.init.autoencoder == "r/small-autoencoder/networks/autoencoder"
     assert plans == [
@@ -47,6 +49,18 @@ def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
         ("small", "r/small", ("diffusion",), "data/people"),
         ("small-b1", "r/small-b1", ("diffusion",), "data/people"),
     ]
+
+
+def test_the_last_stage_takes_samples_of_its_own_networks() -> None:
+    made = commands("weights")
+    kept = [line for line in made if line[0] == "training.kept"]
+    (last,) = (line for line in made if line[0] == "training.train" and "r/small" in line)
+    wanted = {word for word in last if word.startswith(("init.", "data.root="))}
+    assert len(kept) == 2 and len(wanted) == 4
+    assert all(wanted <= set(line) for line in kept)
+    folders = [line[line.index("--out") + 1] for line in kept]
+    assert folders == ["r/small-kept", "r/small-kept-still"]
+    assert made.index(kept[1]) < made.index(last)
 
 
 def test_then_it_is_measured_and_the_card_written() -> None:
