@@ -20,36 +20,21 @@ from reposedm.imaging.frame import Frame
 from reposedm.imaging.matching import (
     BORDER,
     Array,
-    Field,
     blurred,
     made_rigid,
     ramp,
     refined,
     seen_through,
     smooth_field,
-    stretches,
 )
-from reposedm.imaging.smooth import smooth_fill
+from reposedm.imaging.trust import FOUND, PLACED, ROWS, Trust, trusted
 
 Image = NDArray[np.uint8]
 
-_ROWS: Final = 256
-"""The height that lengths below are meant at, in pixels."""
 _STRIP: Final = 192
 """Rows of the photo that are in work at a time: memory does not grow with the photo."""
-_ALIKE_FINE: Final = (0.8, 0.97)
-"""Correlation of the coarser details from which, and fully at which, the finest are taken."""
-_ALIKE: Final = (0.85, 0.98)
-"""The same for the coarser details themselves."""
-_APART: Final = (14.0, 40.0)
-"""Mean colours this far apart, in levels: not the same thing, from the second on."""
-_FLOOR: Final = np.float32(12**2)
-"""Energy of details, summed over the channels, below which a picture counts as flat."""
-_SAME_LIGHT: Final = (3.0, 12.0)
-_SEEN: Final = (0.35, 0.75)
-_CONTRADICTED: Final = (1.0, 3.0)
-"""Details of the generated picture that a softer copy of the warped person's would not have, over
-``_FLOOR``: up to the first they are believed, from the second on not."""
+_SAME: Final = 4.0
+"""Levels by which pixels that nobody moved may differ: interpolation."""
 _PREFERRED: Final = (-0.3, 0.0)
 """From how much less trust than in the mapping the warped person is taken in its place."""
 _RIGID: Final = 2.0
@@ -58,27 +43,6 @@ _TURNED: Final = 0.25
 """Faces that differ more in where the nose is between the eyes are turned another way."""
 EYES_AND_NOSE: Final = (0, 14, 15)
 NECK: Final = 1
-
-
-@dataclass(frozen=True)
-class _Trust:
-    """What the photo gives, on the generated picture's grid.
-
-    Attributes:
-        field: where each pixel looks.
-        base: (h, w, 3), the generated picture with the photo's coarser bands where trusted.
-        low: (h, w, 3), what of the photo is in those bands.
-        share: (h, w) in [0, 1], of the photo's finest band.
-        edge: (h, w) in [0, 1], how well both silhouettes agree.
-        scale: photo pixels in a pixel of the layer, typically.
-    """
-
-    field: Field
-    base: Array
-    low: Array
-    share: Array
-    edge: Array
-    scale: float
 
 
 def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
@@ -113,7 +77,8 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
 
     Returns:
         uint8 (h2, w2, 4) straight alpha, and its frame: the same box in whole photo pixels; or
-        both as they came, if the photo has no more pixels there than ``rgba``.
+        both as they came, if the photo has no more pixels there than ``rgba`` and nothing is
+        ``warped``.
 
     Raises:
         ValueError: arrays that do not fit each other, or are not finite.
@@ -121,35 +86,68 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     _check(photo, source_mask, frame, rgba, mapping, visible, warped)
     left, top, right, bottom = frame.box
     fine = Frame(frame.box, (right - left, bottom - top), frame.photo_size)
-    if fine.size[0] <= frame.size[0] or not rgba[..., 3].any():
+    if not rgba[..., 3].any():
         return rgba, frame
+    if fine.size[0] <= frame.size[0]:
+        if warped is None:
+            return rgba, frame
+        fine = frame
     generated = _covered(rgba)
     # Nothing of the surroundings: they would shine through at the edges.
     own = _looked_at(photo, np.clip(np.asarray(source_mask, np.float32), 0, 1), fine, frame.size)
     field = refined(smooth_field(mapping, visible, frame.size), generated, own.small)
     seen = cv2.resize(visible, frame.size, interpolation=cv2.INTER_LINEAR)
-    face = None if faces is None else _face_window(faces, frame)
+    window = face = None if faces is None else _face_window(faces, frame)
     if face is not None:
         solid = seen * _detailed(generated)
-        field, fits = made_rigid(field, solid, face, _RIGID * rgba.shape[0] / _ROWS)
+        field, fits = made_rigid(field, solid, face, _RIGID * rgba.shape[0] / ROWS)
         face = face if fits else None
-    found = [(own, _trusted(generated, seen_through(own.small, field), field, seen, face))]
+    at = seen_through(own.small, field)
+    found = [(own, trusted(generated, at, field, visible=seen, face=face, rules=FOUND))]
+    other = None
     if warped is not None:
-        other = _looked_at(
-            warped[..., :3], warped[..., 3].astype(np.float32) / 255, fine, frame.size
+        alpha = warped[..., 3].astype(np.float32) / 255
+        other = _looked_at(warped[..., :3], alpha, fine, frame.size)
+        still, everywhere = np.zeros_like(field), np.ones_like(seen)
+        trust = trusted(
+            generated, other.small, still, visible=everywhere, face=window, rules=PLACED
         )
-        still, all_seen = np.zeros_like(field), np.ones_like(seen)
-        trust = _trusted(generated, other.small, still, all_seen, None, placed=True)
         found.append((other, trust))
     made = [(_at_full_size(view.window, view.inside, generated[..., 3], trust), trust.share)
             for view, trust in found if trust is not None]  # fmt: skip
-    if not made:
-        return frame_resized(rgba, fine), fine
-    layer = made[0][0]
+    layer = made[0][0] if made else frame_resized(rgba, fine)
     if len(made) > 1:
         part = ramp(made[1][1] - made[0][1], *_PREFERRED)
-        _mix_in(layer, made[1][0], blurred(part, 2 * rgba.shape[0] / _ROWS))
+        _mix_in(layer, made[1][0], blurred(part, 2 * rgba.shape[0] / ROWS))
+    if other is not None:
+        place = np.dstack((other.window, other.inside))
+        _mix_in(layer, place, _kept(own, other, fine.size[1] / ROWS))
     return layer, fine
+
+
+def _kept(own: _View, other: _View, unit: float) -> Array:
+    """(H, W) in [0, 1], where the warped person is the photo's person still: nobody moved that.
+
+    A part and its outline count, not single pixels that happen to be alike.
+    """
+    same = np.ones(own.inside.shape, np.uint8)
+    for top in range(0, len(same), _STRIP):
+        rows = np.s_[top : top + _STRIP]
+        one, two = (_covered(np.dstack((view.window[rows], view.inside[rows])))
+                    for view in (own, other))  # fmt: skip
+        away = np.abs(one - two)
+        away[..., 3] *= 255
+        same[rows] = away.max(2) <= _SAME
+    core = ((same > 0) & (own.inside > 250)).astype(np.uint8)
+    core = cv2.morphologyEx(core, cv2.MORPH_OPEN, _disc(3 * unit))
+    near = cv2.dilate(core, _disc(8 * unit))
+    found: Array = cv2.erode(near & same, _disc(unit)).astype(np.float32)
+    return blurred(found, unit)
+
+
+def _disc(radius: float) -> NDArray[np.uint8]:
+    side = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -194,100 +192,7 @@ def frame_resized(rgba: Image, fine: Frame) -> Image:
     return Frame((0, 0, *fine.size), (rgba.shape[1], rgba.shape[0]), fine.size).place(rgba)
 
 
-def _trusted(
-    generated: Array,
-    seen: Array,
-    field: Field,
-    visible: Array,
-    face: Array | None,
-    *,
-    placed: bool = False,
-) -> _Trust | None:
-    """Where, and in which bands, the photo is to be believed; None: nowhere.
-
-    What is ``placed`` was brought there by the bones, not found by looking: its details need not be
-    seen in the generated picture, only not be contradicted by it.
-    """
-    unit = generated.shape[0] / _ROWS
-    shape, mask = generated[..., 3], seen[..., 3]
-    valid = ramp(mask, 0.5, 0.9) * ramp(shape, 0.5, 0.9)
-    colors, own = _straight(generated), _straight(seen)
-    known = valid > 0.5
-    if not known.any():
-        return None
-
-    def mean(values: Array, sigma: float) -> Array:
-        weight = valid[..., None] if values.ndim == 3 else valid
-        total = blurred(valid, sigma) + np.float32(1e-4)
-        found: Array = blurred(values * weight, sigma)
-        return found / (total[..., None] if values.ndim == 3 else total)
-
-    smooth_colors, smooth_own = mean(colors, 4 * unit), mean(own, 4 * unit)
-    apart = np.sqrt(np.square(smooth_own - smooth_colors).mean(2))
-    detail = mean(colors, 0.7 * unit) - smooth_colors
-    own_detail = mean(own, 0.7 * unit) - smooth_own
-
-    def around(values: Array) -> Array:
-        return mean(values, 3 * unit)
-
-    alike = _correlation(detail, own_detail, around)
-    least, most = stretches(blurred(field, unit))
-    allowed = ramp(visible, *_SEEN) * ramp(least, 0.2, 0.45) * (1 - ramp(most, 2.5, 4))
-    allowed *= 1 - ramp(apart, *_APART)
-    share = allowed * ramp(alike, *_ALIKE_FINE)
-    middle = allowed * ramp(alike, *_ALIKE)
-    if placed:
-        believed = 1 - ramp(_contradiction(detail, own_detail, around), *_CONTRADICTED)
-        share = middle = allowed * believed
-    if face is not None:  # all of a face, or nothing of it
-        core = face * valid
-        good = (core * allowed * ramp(alike, 0.4, 0.8)).sum() / max(float(core.sum()), 1e-3)
-        part = ramp(face, 0.3, 0.9)
-        whole = ramp(np.full_like(face, good), 0.5, 0.75) * allowed * ramp(alike, 0, 0.4)
-        share, middle = (values + (whole - values) * part for values in (share, middle))
-
-    def settled(values: Array) -> Array:
-        small = cv2.erode(values * valid + (1 - valid), np.ones((3, 3)))
-        return np.minimum(mean(small, 1.5 * unit) * np.float32(1.002), 1)
-
-    share, middle = settled(share), settled(middle)
-    both = smooth_fill(colors, shape > 0.25)
-    gap = smooth_fill(own - colors, known)
-    rough, smooth = blurred(gap, 1.5 * unit), blurred(gap, 5 * unit)
-    light = middle * (1 - ramp(apart, *_SAME_LIGHT))
-    mixed = (gap - rough) * share[..., None] + (rough - smooth) * middle[..., None]
-    mixed += smooth * light[..., None]
-    trusted = (share > 0.5) & known
-    scale = float(np.median(most[trusted])) if trusted.any() else 1.0
-    apart_shapes = blurred(np.abs(mask - shape), 1.5 * unit)
-    edge = (1 - ramp(apart_shapes, 0.06, 0.2)) * ramp(least, 0.2, 0.45)
-    return _Trust(field, both + mixed, both + gap, share, edge, scale)
-
-
-def _correlation(first: Array, second: Array, mean: Any) -> Array:
-    """How alike two pictures' details are around each pixel, up to 1; flat ones are alike."""
-    a, b, c = _products(first, second, mean)
-    found: Array = (c + _FLOOR / 2) / np.sqrt((a + _FLOOR / 2) * (b + _FLOOR / 2))
-    return np.minimum(found * np.float32(1.0001), 1)
-
-
-def _contradiction(first: Array, second: Array, mean: Any) -> Array:
-    """What is left of the first one's details after a share of the second one's, over the floor.
-
-    A picture that is only softer than another does not contradict it.
-    """
-    a, b, c = _products(first, second, mean)
-    share = np.clip(c / (b + _FLOOR / 2), 0, 1)
-    return (a - share * (2 * c - share * b)) / _FLOOR
-
-
-def _products(first: Array, second: Array, mean: Any) -> tuple[Array, Array, Array]:
-    pairs = ((first, first), (second, second), (first, second))
-    a, b, c = (mean((x * y).sum(2)) for x, y in pairs)
-    return a, b, c
-
-
-def _at_full_size(window: Image, inside: Image, shape: Array, trust: _Trust) -> Image:
+def _at_full_size(window: Image, inside: Image, shape: Array, trust: Trust) -> Image:
     """The layer at the photo's resolution, a strip of rows at a time."""
     height, width = window.shape[:2]
     if trust.scale > 1.3:  # the person gets smaller: no aliasing
@@ -349,15 +254,10 @@ def _premultiplied(window: Image, inside: Image, size: tuple[int, int]) -> Array
 
 def _detailed(picture: Array) -> Array:
     """(h, w) in [0, 1], where there is something to hold on to: plain skin looks alike anywhere."""
-    colors, unit = picture[..., :3], picture.shape[0] / _ROWS
+    colors, unit = picture[..., :3], picture.shape[0] / ROWS
     energy = blurred(np.square(colors - blurred(colors, 2 * unit)).sum(2), 1.5 * unit)
     found: Array = energy / (energy + np.float32(100))
     return np.where(picture[..., 3] > 0.5, found, np.float32(0))
-
-
-def _straight(picture: Array) -> Array:
-    found: Array = picture[..., :3] / np.maximum(picture[..., 3:], np.float32(1 / 64))
-    return found
 
 
 def _face_window(

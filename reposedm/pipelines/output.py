@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from reposedm.pipelines.base import Image
+
+_FIRM: Final = 2.0
+"""How much steeper edges become."""
+_LEAST: Final = 0.5
+"""Share of the person below which no more grey is taken back."""
 
 OPAQUE_NOTE = "No mask of the person was given, so the whole frame was painted."
 
@@ -30,10 +35,25 @@ def pictures(autoencoder: Any, latents: Tensor, alpha: Tensor | None) -> list[Im
 
 def picture(decoded: Tensor, alpha: Tensor | None) -> Image:
     """One decoded picture (3 | 4, H, W) in about [-1, 1] -> uint8 (H, W, 4)."""
-    values = (decoded.float().clamp(-1, 1) + 1) / 2  # C,H,W
+    values = decoded.float()
     if len(values) == 3:
         opaque = torch.ones_like(values[:1])
         layer = opaque if alpha is None else alpha[0].to(values).clamp(0, 1)
-        values = torch.cat([values, layer])
+        values = torch.cat([(values.clamp(-1, 1) + 1) / 2, layer])
+    else:
+        values = _decided(values)
     array: Image = (values * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     return array
+
+
+def _decided(values: Tensor) -> Tensor:
+    """RGBA (4, H, W) in [-1, 1] -> in [0, 1], with an edge where the network was not sure of one.
+
+    Its pictures of people stand on grey, 0 in their range (``training.field.target_picture``), so
+    where it hesitates between person and ground, colours are as far mixed with grey as alpha is
+    with nothing. Both are taken back; what is opaque stays as it is.
+    """
+    alpha = (values[3:].clamp(-1, 1) + 1) / 2
+    colors = (values[:3] / alpha.clamp_min(_LEAST)).clamp(-1, 1)
+    firm = ((alpha - 0.5) * _FIRM + 0.5).clamp(0, 1)
+    return torch.cat([(colors + 1) / 2, firm])

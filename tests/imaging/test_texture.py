@@ -212,3 +212,22 @@ def test_a_warped_person_that_is_contradicted_is_not_taken(wrong: str) -> None:
     assert apart(layer, plain[..., :3].astype(float), core) < 4
     with pytest.raises(ValueError, match="does not fit a photo"):
         textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=warped[:-1])
+
+
+def test_what_nobody_moved_stays_whatever_was_generated() -> None:
+    rgba = reduced(PHOTO, MASK)
+    rgba[:, :44, :3] = 90  # the network got the left half wrong
+    warped = np.dstack((PHOTO, np.rint(MASK * 255).astype(np.uint8)))
+    moved = np.roll(warped, 90, 0)
+    warped[256:] = moved[256:]  # the lower half is somewhere else
+    nothing = np.zeros(GRID, np.float32)
+    layer, frame = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped)
+    upper = INSIDE.copy()
+    upper[230:] = False
+    assert np.abs(layer[..., :3].astype(int) - PHOTO)[upper].max() <= 1
+    assert np.abs(layer[..., 3] / 255 - MASK)[:230].max() < 0.02  # its outline, too
+    lower = INSIDE.copy()
+    lower[:380] = lower[:, 150:] = False
+    assert apart(layer, np.full_like(PHOTO, 90), lower) < apart(layer, PHOTO.astype(float), lower)
+    pasted = paste_back(PHOTO, np.zeros_like(PHOTO), frame, layer, MASK)
+    assert np.abs(pasted.astype(int) - PHOTO)[upper].max() <= 1

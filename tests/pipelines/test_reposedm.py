@@ -150,10 +150,19 @@ def test_without_an_alpha_of_its_own_the_mask_is_warped(make: Any) -> None:
 
 
 def test_four_channels_are_colour_and_alpha() -> None:
-    decoded = torch.tensor([-1.0, 0.0, 1.5, 0.2]).reshape(4, 1, 1)
-    assert picture(decoded, None).tolist() == [[[0, 128, 255, 153]]]
-    half = torch.full((1, 1, 1, 1), 0.5)
-    assert picture(decoded[:3], half).tolist() == [[[0, 128, 255, 128]]]
+    decoded = torch.tensor([-1.0, 0.0, 1.5, 1.0]).reshape(4, 1, 1)
+    assert picture(decoded, None).tolist() == [[[0, 128, 255, 255]]]
+
+
+def test_half_a_person_on_grey_is_the_persons_colour_and_a_firmer_edge() -> None:
+    color = torch.tensor([0.8, -0.4, 0.2])
+    for alpha, firm in ((0.9, 255), (0.6, 179), (0.4, 77), (0.2, 0)):
+        mixed = torch.cat([color * alpha, torch.tensor([2 * alpha - 1])]).reshape(4, 1, 1)
+        red, green, blue, found = picture(mixed, None)[0, 0].tolist()
+        assert abs(found - firm) <= 1
+        if alpha >= 0.5:
+            wanted = ((color + 1) / 2 * 255).tolist()
+            assert [red, green, blue] == pytest.approx(wanted, abs=1)
 
 
 @pytest.mark.parametrize(
