@@ -230,4 +230,4 @@ def test_what_nobody_moved_stays_whatever_was_generated() -> None:
     lower[:380] = lower[:, 150:] = False
     assert apart(layer, np.full_like(PHOTO, 90), lower) < apart(layer, PHOTO.astype(float), lower)
     pasted = paste_back(PHOTO, np.zeros_like(PHOTO), frame, layer, MASK)
-    assert np.abs(pasted.astype(int) - PHOTO)[upper].max() <= 1
+    assert np.abs(pasted.astype(int) - PHOTO)[upper].max() <= 3  # where alpha is .99, on black

@@ -152,6 +152,8 @@ def test_without_an_alpha_of_its_own_the_mask_is_warped(make: Any) -> None:
 def test_four_channels_are_colour_and_alpha() -> None:
     decoded = torch.tensor([-1.0, 0.0, 1.5, 1.0]).reshape(4, 1, 1)
     assert picture(decoded, None).tolist() == [[[0, 128, 255, 255]]]
+    half = torch.full((1, 1, 1, 1), 0.5)
+    assert picture(decoded[:3], half).tolist() == [[[0, 128, 255, 128]]]
 
 
 def test_half_a_person_on_grey_is_the_persons_colour_and_a_firmer_edge() -> None:
