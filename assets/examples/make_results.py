@@ -1,6 +1,6 @@
 """Make the results that the app shows when an example is clicked.
 
-    python assets/examples/make_results.py [--method preview]
+    python assets/examples/make_results.py [--method NAME]
 
 Run it again whenever the default method changes: a stale result would promise another picture.
 """
@@ -17,6 +17,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from reposedm.imaging import read_image
+from reposedm.jobs.methods import default_method
 from reposedm.jobs.repose import repose
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pipelines.base import drain
@@ -26,7 +27,7 @@ from reposedm.ui.examples import all_examples
 def main() -> None:
     """Repose every example into its first target pose."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="preview")
+    parser.add_argument("--method", default=default_method("repose"))
     settings = ReposeSettings(method=parser.parse_args().method, seed=0)
     for example in all_examples():
         photo = read_image(example.file)

@@ -55,6 +55,7 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     *,
     faces: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     warped: Image | None = None,
+    head: NDArray[np.float32] | None = None,
 ) -> tuple[Image, Frame]:
     """A generated layer at the photo's resolution, with the photo's own pixels where they fit.
 
@@ -73,7 +74,9 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
             seen in both: it moves as one piece, if its part of the mapping nearly does.
         warped: uint8 (H, W, 4), straight alpha, the person brought into the wanted pose by other
             means, such as the preview's: what did not move is exactly in place there. Its pixels
-            are taken by the same rules, where they fit as well as the mapping's.
+            are taken by rules of their own, where they fit as well as the mapping's.
+        head: (2, 2), nose and neck of the wanted pose in photo pixels, if both are known: the
+            warped person's head is taken whole or not at all. A face is who somebody is.
 
     Returns:
         uint8 (h2, w2, 4) straight alpha, and its frame: the same box in whole photo pixels; or
@@ -97,7 +100,7 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     own = _looked_at(photo, np.clip(np.asarray(source_mask, np.float32), 0, 1), fine, frame.size)
     field = refined(smooth_field(mapping, visible, frame.size), generated, own.small)
     seen = cv2.resize(visible, frame.size, interpolation=cv2.INTER_LINEAR)
-    window = face = None if faces is None else _face_window(faces, frame)
+    face = None if faces is None else _face_window(faces, frame)
     if face is not None:
         solid = seen * _detailed(generated)
         field, fits = made_rigid(field, solid, face, _RIGID * rgba.shape[0] / ROWS)
@@ -109,9 +112,8 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         alpha = warped[..., 3].astype(np.float32) / 255
         other = _looked_at(warped[..., :3], alpha, fine, frame.size)
         still, everywhere = np.zeros_like(field), np.ones_like(seen)
-        trust = trusted(
-            generated, other.small, still, visible=everywhere, face=window, rules=PLACED
-        )
+        whole = None if head is None else _head_window(head, frame)
+        trust = trusted(generated, other.small, still, visible=everywhere, face=whole, rules=PLACED)
         found.append((other, trust))
     made = [(_at_full_size(view.window, view.inside, generated[..., 3], trust), trust.share)
             for view, trust in found if trust is not None]  # fmt: skip
@@ -267,9 +269,27 @@ def _face_window(
     sides = [_turned(points) for points in faces]
     if abs(sides[0] - sides[1]) > _TURNED:
         return None
-    points = (faces[1] - np.array(frame.box[:2])) * np.array(frame.scale)
-    centre = points[list(EYES_AND_NOSE)].mean(0)
-    radius = 0.65 * float(np.hypot(*(points[EYES_AND_NOSE[0]] - points[NECK])))
+    points = _in_frame(faces[1], frame)
+    nose = points[EYES_AND_NOSE[0]]
+    return _around_point(points[list(EYES_AND_NOSE)].mean(0), nose - points[NECK], 0.65, frame)
+
+
+def _head_window(head: NDArray[np.float32], frame: Frame) -> Array | None:
+    """(h, w) 1 on the wanted head with its hair, 0 away from it; None: too small."""
+    nose, neck = _in_frame(head, frame)
+    return _around_point(nose + 0.2 * (nose - neck), nose - neck, 0.85, frame)
+
+
+def _in_frame(points: NDArray[np.float32], frame: Frame) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = (points - np.array(frame.box[:2])) * np.array(frame.scale)
+    return found
+
+
+def _around_point(
+    centre: NDArray[np.float64], reach: NDArray[np.float64], share: float, frame: Frame
+) -> Array | None:
+    """A soft disc of ``share`` of the length of ``reach``; None: too small to be looked at."""
+    radius = share * float(np.hypot(*reach))
     if not np.isfinite(radius) or radius < 4:
         return None
     rows, columns = np.ogrid[: frame.size[1], : frame.size[0]]

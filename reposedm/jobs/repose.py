@@ -38,6 +38,7 @@ Image = NDArray[np.uint8]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
+HEAD: Final = [EYES_AND_NOSE[0], NECK]
 PHOTO_KEY: Final = 16
 """Characters of ``photo_key`` that are stored with a result: whether a photo is the same."""
 GUESSED: Final = (
@@ -273,7 +274,16 @@ class _Job:
             found.visible,
             faces=(self.source_pose.points, self.target_pose.points) if seen else None,
             warped=self._warped_person(),
+            head=self._head(),
         )
+
+    def _head(self) -> NDArray[np.float32] | None:
+        """Nose and neck of the wanted pose, where both poses know them."""
+        known = all(
+            (pose.state[HEAD] != JointState.HIDDEN).all()
+            for pose in (self.source_pose, self.target_pose)
+        )
+        return np.asarray(self.target_pose.points[HEAD], np.float32) if known else None
 
     def _warped_person(self) -> Image | None:
         """As the preview poses them; made once for all pictures."""

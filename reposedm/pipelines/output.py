@@ -11,8 +11,6 @@ from reposedm.pipelines.base import Image
 
 _FIRM: Final = 2.0
 """How much steeper edges become."""
-_LEAST: Final = 0.5
-"""Share of the person below which no more grey is taken back."""
 
 OPAQUE_NOTE = "No mask of the person was given, so the whole frame was painted."
 
@@ -49,11 +47,10 @@ def picture(decoded: Tensor, alpha: Tensor | None) -> Image:
 def _decided(values: Tensor) -> Tensor:
     """RGBA (4, H, W) in [-1, 1] -> in [0, 1], with an edge where the network was not sure of one.
 
-    Its pictures of people stand on grey, 0 in their range (``training.field.target_picture``), so
-    where it hesitates between person and ground, colours are as far mixed with grey as alpha is
-    with nothing. Both are taken back; what is opaque stays as it is.
+    A mean of many possible outlines is soft; the likeliest one is where alpha passes a half.
+    Colours stay as they are: taking the grey ground back out of them made bright rims.
     """
     alpha = (values[3:].clamp(-1, 1) + 1) / 2
-    colors = (values[:3] / alpha.clamp_min(_LEAST)).clamp(-1, 1)
+    colors = (values[:3].clamp(-1, 1) + 1) / 2
     firm = ((alpha - 0.5) * _FIRM + 0.5).clamp(0, 1)
-    return torch.cat([(colors + 1) / 2, firm])
+    return torch.cat([colors, firm])
