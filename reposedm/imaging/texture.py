@@ -35,6 +35,7 @@ _STRIP: Final = 192
 """Rows of the photo that are in work at a time: memory does not grow with the photo."""
 _SAME: Final = 4.0
 """Levels by which pixels that nobody moved may differ: interpolation."""
+_CERTAIN: Final = (0.5, 0.85)
 _PREFERRED: Final = (-0.3, 0.0)
 """From how much less trust than in the mapping the warped person is taken in its place."""
 _RIGID: Final = 2.0
@@ -55,6 +56,7 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     *,
     faces: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     warped: Image | None = None,
+    sure: NDArray[np.float32] | None = None,
     head: NDArray[np.float32] | None = None,
 ) -> tuple[Image, Frame]:
     """A generated layer at the photo's resolution, with the photo's own pixels where they fit.
@@ -75,6 +77,8 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         warped: uint8 (H, W, 4), straight alpha, the person brought into the wanted pose by other
             means, such as the preview's: what did not move is exactly in place there. Its pixels
             are taken by rules of their own, where they fit as well as the mapping's.
+        sure: float32 (H, W) in [0, 1], how far the warped person is right whatever was generated: a
+            limb that only moves in the picture's plane is the photo's own limb.
         head: (2, 2), nose and neck of the wanted pose in photo pixels, if both are known: the
             warped person's head is taken whole or not at all. A face is who somebody is.
 
@@ -122,8 +126,14 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         part = ramp(made[1][1] - made[0][1], *_PREFERRED)
         _mix_in(layer, made[1][0], blurred(part, 2 * rgba.shape[0] / ROWS))
     if other is not None:
-        place = np.dstack((other.window, other.inside))
-        _mix_in(layer, place, _kept(own, other, fine.size[1] / ROWS))
+        place, unit = np.dstack((other.window, other.inside)), fine.size[1] / ROWS
+        kept = _kept(own, other, unit)
+        if sure is not None:
+            certain = ramp(_fine(sure, fine), *_CERTAIN)
+            # Its outline is as certain as what is inside of it.
+            certain = np.maximum(certain, cv2.dilate(certain, _disc(3 * unit)) * (other.inside < 8))
+            kept = np.maximum(kept, blurred(certain, unit))
+        _mix_in(layer, place, kept)
     return layer, fine
 
 
@@ -150,6 +160,11 @@ def _kept(own: _View, other: _View, unit: float) -> Array:
 def _disc(radius: float) -> NDArray[np.uint8]:
     side = 2 * max(1, round(radius)) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def _fine(values: NDArray[np.float32], fine: Frame) -> Array:
+    found: Array = fine.crop_mask(np.clip(values, 0, 1)).astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ Image = NDArray[np.uint8]
 KEPT: Final = 6
 MAX_SIDE: Final = 2048
 """Long side in pixels up to which a person is taken apart at the photo's size."""
+COARSE: Final = 512
+"""Long side of the map of what is certain, which is smooth."""
 
 _puppets: Recent[Puppet] = Recent(KEPT)
 
@@ -40,8 +42,10 @@ def puppet_of(image: Image, pose: Pose, mask: NDArray[np.float32]) -> Puppet:
 
 def warped_person(
     image: Image, source: Pose, target: Pose, mask: NDArray[np.float32]
-) -> Image | None:
-    """The person as the preview poses them, uint8 (H, W, 4) straight alpha; None: it cannot.
+) -> tuple[Image, NDArray[np.float32]] | None:
+    """The person as the preview poses them, and how far it is right there; None: it cannot.
+
+    uint8 (H, W, 4) with straight alpha, and float32 (H, W) in [0, 1], see ``Puppet.certainty``.
 
     It cannot where the pose shows another side of the person, or the mask nobody.
 
@@ -65,9 +69,11 @@ def warped_person(
     if puppet.turns(target):
         return None
     warped = puppet.warp(target)
+    small = min(1.0, COARSE / max(size))
+    sure = puppet.certainty(target, scale=small)
     if scale < 1:
         warped = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
-    return warped
+    return warped, cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def resized(pose: Pose, size: tuple[int, int]) -> Pose:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reposedm.jobs.swap_settings import SwapSettings
 
 Image = NDArray[np.uint8]
+Warped = tuple[Image, NDArray[np.float32]]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
@@ -165,7 +166,7 @@ class _Job:
     memory: PeakMemory = field(init=False)
     behind: Image | None = field(init=False, default=None)
     correspondence: Correspondence | None = field(init=False, default=None)
-    warped: tuple[Image | None, ...] = field(init=False, default=())
+    warped: tuple[Warped | None, ...] = field(init=False, default=())
     shown: Frame = field(init=False)
 
     def work(self) -> Generator[Step, None, ReposeResult]:
@@ -265,6 +266,7 @@ class _Job:
         seen = all(
             (pose.state[[NECK, *EYES_AND_NOSE]] == JointState.VISIBLE).all() for pose in poses
         )
+        warped = self._warped_person()
         return textured(
             self.image,
             self.mask,
@@ -273,7 +275,8 @@ class _Job:
             found.mapping,
             found.visible,
             faces=(self.source_pose.points, self.target_pose.points) if seen else None,
-            warped=self._warped_person(),
+            warped=None if warped is None else warped[0],
+            sure=None if warped is None else warped[1],
             head=self._head(),
         )
 
@@ -285,8 +288,8 @@ class _Job:
         )
         return np.asarray(self.target_pose.points[HEAD], np.float32) if known else None
 
-    def _warped_person(self) -> Image | None:
-        """As the preview poses them; made once for all pictures."""
+    def _warped_person(self) -> Warped | None:
+        """As the preview poses them, and how far that is certain; made once for all pictures."""
         if not self.warped:
             found = warped_person(self.image, self.source_pose, self.target_pose, self.mask)
             self.warped = (found,)

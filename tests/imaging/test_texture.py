@@ -231,3 +231,21 @@ def test_what_nobody_moved_stays_whatever_was_generated() -> None:
     assert apart(layer, np.full_like(PHOTO, 90), lower) < apart(layer, PHOTO.astype(float), lower)
     pasted = paste_back(PHOTO, np.zeros_like(PHOTO), frame, layer, MASK)
     assert np.abs(pasted.astype(int) - PHOTO)[upper].max() <= 3  # where alpha is .99, on black
+
+
+def test_what_is_certain_is_taken_whatever_was_generated() -> None:
+    rgba = reduced(PHOTO, MASK)
+    rgba[..., :3] = 90
+    other = np.ascontiguousarray(PHOTO[:, ::-1])  # moved: not the photo's pixels in their place
+    warped = np.dstack((other, np.rint(MASK * 255).astype(np.uint8)))
+    sure = np.zeros_like(MASK)
+    sure[:240] = MASK[:240]
+    nothing = np.zeros(GRID, np.float32)
+    layer, _ = textured(
+        PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped, sure=sure.astype(np.float32)
+    )
+    upper = cv2.erode(INSIDE.astype(np.uint8), np.ones((21, 21))) > 0
+    lower = INSIDE.copy()
+    upper[220:] = lower[:270] = False
+    assert np.abs(layer[..., :3].astype(int) - other)[upper].max() <= 2
+    assert apart(layer, np.full_like(PHOTO, 90), lower) < apart(layer, other.astype(float), lower)

@@ -28,9 +28,12 @@ def test_a_person_is_taken_apart_once() -> None:
 
 def test_the_same_pose_is_the_person_in_place() -> None:
     image, pose, mask = person()
-    layer = warped_person(image, pose, pose, mask)
-    assert layer is not None and layer.shape == (*image.shape[:2], 4)
+    found = warped_person(image, pose, pose, mask)
+    assert found is not None
+    layer, sure = found
+    assert layer.shape == (*image.shape[:2], 4) and sure.shape == image.shape[:2]
     inner = cv2.erode(mask, np.ones((15, 15))) > 0.99
+    assert sure[inner].mean() > 0.97 and sure[mask < 0.01].mean() < 0.02
     away = np.abs(layer[..., :3].astype(int) - image).max(-1)
     assert (away[inner] <= 8).mean() > 0.95 and (layer[..., 3][inner] > 250).mean() > 0.95
 
@@ -38,8 +41,10 @@ def test_the_same_pose_is_the_person_in_place() -> None:
 def test_a_large_photo_is_taken_apart_in_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
     image, pose, mask = person()
     monkeypatch.setattr(puppets, "MAX_SIDE", max(image.shape) // 2)
-    layer = warped_person(image, pose, pose, mask)
-    assert layer is not None and layer.shape == (*image.shape[:2], 4)
+    found = warped_person(image, pose, pose, mask)
+    assert found is not None
+    layer, sure = found
+    assert layer.shape == (*image.shape[:2], 4) and sure.shape == image.shape[:2]
     half = (image.shape[1] // 2, image.shape[0] // 2)
     assert resized(pose, half).size == half
     inner = cv2.erode(mask, np.ones((15, 15))) > 0.99
@@ -53,3 +58,31 @@ def test_nothing_is_warped_where_nobody_is_or_another_side_is_wanted() -> None:
     swap = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
     turned = pose.replace(points=points[swap])
     assert warped_person(image, pose, turned, mask) is None
+
+
+def test_what_points_another_way_in_space_is_not_certain() -> None:
+    image, pose, mask = person()
+    points = np.array(pose.points)
+    shorter = points.copy()
+    shorter[4] = points[3] + 0.2 * (points[4] - points[3])  # a forearm that comes forward
+    found = warped_person(image, pose, pose.replace(points=shorter), mask)
+    assert found is not None
+    thigh = tuple(np.rint(points[[8, 9]].mean(0)).astype(int)[::-1])
+    forearm = tuple(np.rint(shorter[[3, 4]].mean(0)).astype(int)[::-1])
+    assert found[1][thigh] > 0.9 and found[1][forearm] < 0.5
+
+
+def test_a_limb_that_turns_in_the_plane_stays_certain_and_a_profile_is_not() -> None:
+    image, pose, mask = person()
+    points = np.array(pose.points)
+    lifted = points.copy()
+    lifted[4] = points[3] + (points[4] - points[3]) @ np.array([[0, 1], [-1, 0]])
+    found = warped_person(image, pose, pose.replace(points=lifted), mask)
+    assert found is not None
+    forearm = tuple(np.rint(lifted[[3, 4]].mean(0)).astype(int)[::-1])
+    assert found[1][forearm] > 0.9
+    narrow = points.copy()  # shoulders and hips nearly one behind the other
+    narrow[:, 0] = points[1, 0] + 0.25 * (points[:, 0] - points[1, 0])
+    found = warped_person(image, pose, pose.replace(points=narrow), mask)
+    trunk = tuple(np.rint(points[[1, 8, 11]].mean(0)).astype(int)[::-1])
+    assert found is not None and found[1][trunk] < 0.5
