@@ -46,6 +46,23 @@ EYES_AND_NOSE: Final = (0, 14, 15)
 NECK: Final = 1
 
 
+@dataclass(frozen=True)
+class Warped:
+    """The photo's person in the wanted pose, moved along the bones.
+
+    Attributes:
+        rgba: uint8 (H, W, 4), straight alpha, on the whole photo.
+        sure: float32 (H, W) in [0, 1], how far it is right whatever was generated: a limb that only
+            moves in the picture's plane is the photo's own limb.
+        unknown: float32 (H, W) in [0, 1], where it has no answer: around limbs that turn towards
+            the camera or that the photo does not show. Elsewhere nothing is added to it.
+    """
+
+    rgba: Image
+    sure: NDArray[np.float32]
+    unknown: NDArray[np.float32]
+
+
 def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     photo: Image,
     source_mask: NDArray[Any],
@@ -55,8 +72,7 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     visible: NDArray[np.float32],
     *,
     faces: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
-    warped: Image | None = None,
-    sure: NDArray[np.float32] | None = None,
+    warped: Warped | None = None,
     head: NDArray[np.float32] | None = None,
 ) -> tuple[Image, Frame]:
     """A generated layer at the photo's resolution, with the photo's own pixels where they fit.
@@ -74,11 +90,8 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
         visible: float32 (h', w') in [0, 1].
         faces: joints (18, 2) in photo pixels of the photo's and of the wanted pose, if the face is
             seen in both: it moves as one piece, if its part of the mapping nearly does.
-        warped: uint8 (H, W, 4), straight alpha, the person brought into the wanted pose by other
-            means, such as the preview's: what did not move is exactly in place there. Its pixels
-            are taken by rules of their own, where they fit as well as the mapping's.
-        sure: float32 (H, W) in [0, 1], how far the warped person is right whatever was generated: a
-            limb that only moves in the picture's plane is the photo's own limb.
+        warped: the person brought into the wanted pose by other means. Its pixels are taken by
+            rules of their own, where they fit as well as the mapping's.
         head: (2, 2), nose and neck of the wanted pose in photo pixels, if both are known: the
             warped person's head is taken whole or not at all. A face is who somebody is.
 
@@ -113,8 +126,8 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     found = [(own, trusted(generated, at, field, visible=seen, face=face, rules=FOUND))]
     other = None
     if warped is not None:
-        alpha = warped[..., 3].astype(np.float32) / 255
-        other = _looked_at(warped[..., :3], alpha, fine, frame.size)
+        alpha = warped.rgba[..., 3].astype(np.float32) / 255
+        other = _looked_at(warped.rgba[..., :3], alpha, fine, frame.size)
         still, everywhere = np.zeros_like(field), np.ones_like(seen)
         whole = None if head is None else _head_window(head, frame)
         trust = trusted(generated, other.small, still, visible=everywhere, face=whole, rules=PLACED)
@@ -125,15 +138,10 @@ def textured(  # noqa: PLR0917  a picture of a frame, and its mapping
     if len(made) > 1:
         part = ramp(made[1][1] - made[0][1], *_PREFERRED)
         _mix_in(layer, made[1][0], blurred(part, 2 * rgba.shape[0] / ROWS))
-    if other is not None:
-        place, unit = np.dstack((other.window, other.inside)), fine.size[1] / ROWS
-        kept = _kept(own, other, unit)
-        if sure is not None:
-            certain = ramp(_fine(sure, fine), *_CERTAIN)
-            # Its outline is as certain as what is inside of it.
-            certain = np.maximum(certain, cv2.dilate(certain, _disc(3 * unit)) * (other.inside < 8))
-            kept = np.maximum(kept, blurred(certain, unit))
-        _mix_in(layer, place, kept)
+    if warped is not None and other is not None:
+        unit = fine.size[1] / ROWS
+        kept = np.maximum(_kept(own, other, unit), _certain(warped, fine, unit))
+        _mix_in(layer, np.dstack((other.window, other.inside)), kept)
     return layer, fine
 
 
@@ -162,9 +170,11 @@ def _disc(radius: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
-def _fine(values: NDArray[np.float32], fine: Frame) -> Array:
-    found: Array = fine.crop_mask(np.clip(values, 0, 1)).astype(np.float32)
-    return found
+def _certain(warped: Warped, fine: Frame, unit: float) -> Array:
+    """(H, W) in [0, 1], where the warped person is the answer: certain, or nothing to add to."""
+    sure, unknown = (fine.crop_mask(np.clip(one, 0, 1)).astype(np.float32)
+                     for one in (warped.sure, warped.unknown))  # fmt: skip
+    return blurred(np.maximum(ramp(sure, *_CERTAIN), 1 - unknown), unit)
 
 
 @dataclass(frozen=True)
@@ -327,13 +337,15 @@ def _check(  # noqa: PLR0917
     rgba: Image,
     mapping: NDArray[np.float32],
     visible: NDArray[np.float32],
-    warped: Image | None,
+    warped: Warped | None,
 ) -> None:
     width, height = frame.photo_size
     if photo.shape != (height, width, 3) or mask.shape != (height, width):
         raise ValueError(f"a frame on {frame.photo_size} does not fit {photo.shape}, {mask.shape}")
-    if warped is not None and warped.shape != (height, width, 4):
-        raise ValueError(f"a warped person of {warped.shape} does not fit a photo {photo.shape}")
+    if warped is not None and warped.rgba.shape != (height, width, 4):
+        raise ValueError(
+            f"a warped person of {warped.rgba.shape} does not fit a photo {photo.shape}"
+        )
     if rgba.shape != (frame.size[1], frame.size[0], 4):
         raise ValueError(f"a frame of {frame.size} cannot hold a picture of {rgba.shape}")
     if visible.ndim != 2 or mapping.shape != (2, *visible.shape) or 0 in visible.shape:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.errors import ImageError
+from reposedm.imaging.texture import Warped
 from reposedm.jobs.detect import Recent, photo_key, pose_key
 
 if TYPE_CHECKING:
@@ -42,10 +43,8 @@ def puppet_of(image: Image, pose: Pose, mask: NDArray[np.float32]) -> Puppet:
 
 def warped_person(
     image: Image, source: Pose, target: Pose, mask: NDArray[np.float32]
-) -> tuple[Image, NDArray[np.float32]] | None:
+) -> Warped | None:
     """The person as the preview poses them, and how far it is right there; None: it cannot.
-
-    uint8 (H, W, 4) with straight alpha, and float32 (H, W) in [0, 1], see ``Puppet.certainty``.
 
     It cannot where the pose shows another side of the person, or the mask nobody.
 
@@ -70,10 +69,12 @@ def warped_person(
         return None
     warped = puppet.warp(target)
     small = min(1.0, COARSE / max(size))
-    sure = puppet.certainty(target, scale=small)
+    maps = puppet.certainty(target, scale=small)
+    sure, unknown = (cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)
+                     for one in maps)  # fmt: skip
     if scale < 1:
         warped = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
-    return warped, cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Warped(warped, sure, unknown)
 
 
 def resized(pose: Pose, size: tuple[int, int]) -> Pose:

@@ -19,7 +19,7 @@ import reposedm
 from reposedm.errors import ImageError, PoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
 from reposedm.imaging.fill import fill_background
-from reposedm.imaging.texture import EYES_AND_NOSE, NECK, textured
+from reposedm.imaging.texture import EYES_AND_NOSE, NECK, Warped, textured
 from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reposedm.jobs.swap_settings import SwapSettings
 
 Image = NDArray[np.uint8]
-Warped = tuple[Image, NDArray[np.float32]]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
@@ -266,7 +265,6 @@ class _Job:
         seen = all(
             (pose.state[[NECK, *EYES_AND_NOSE]] == JointState.VISIBLE).all() for pose in poses
         )
-        warped = self._warped_person()
         return textured(
             self.image,
             self.mask,
@@ -275,8 +273,7 @@ class _Job:
             found.mapping,
             found.visible,
             faces=(self.source_pose.points, self.target_pose.points) if seen else None,
-            warped=None if warped is None else warped[0],
-            sure=None if warped is None else warped[1],
+            warped=self._warped_person(),
             head=self._head(),
         )
 

@@ -6,7 +6,7 @@ import pytest
 
 from reposedm.imaging import Frame, paste_back
 from reposedm.imaging.matching import made_rigid, refined, smooth_field, stretches
-from reposedm.imaging.texture import textured
+from reposedm.imaging.texture import Warped, textured
 
 SMALL = (88, 128)
 LARGE = (352, 512)
@@ -44,6 +44,15 @@ def shifted(mapping: np.ndarray, x: float, y: float) -> np.ndarray:
 
 def apart(layer: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
     return float(np.abs(layer[..., :3].astype(float) - truth)[where].mean())
+
+
+def moved_person(
+    rgba: np.ndarray, sure: np.ndarray | None = None, unknown: np.ndarray | None = None
+) -> Warped:
+    """The warp of a person: nothing certain, and everything open, unless told."""
+    nothing = np.zeros(rgba.shape[:2], np.float32)
+    return Warped(rgba, nothing if sure is None else sure.astype(np.float32),
+                  nothing + 1 if unknown is None else unknown.astype(np.float32))  # fmt: skip
 
 
 PHOTO, MASK = striped()
@@ -189,7 +198,7 @@ def test_a_warped_person_brings_the_stripes_where_the_mapping_knows_nothing() ->
     warped = np.dstack((PHOTO, np.rint(MASK * 255).astype(np.uint8)))
     nothing = np.zeros(GRID, np.float32)
     plain, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing)
-    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped)
+    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=moved_person(warped))
     core = cv2.erode(INSIDE.astype(np.uint8), np.ones((25, 25))) > 0
     assert apart(layer, PHOTO.astype(float), core) < apart(plain, PHOTO.astype(float), core) / 3
 
@@ -206,12 +215,12 @@ def test_a_warped_person_that_is_contradicted_is_not_taken(wrong: str) -> None:
     mask = np.roll(MASK, 160, 1) if wrong == "place" else MASK
     warped = np.dstack((other, np.rint(mask * 255).astype(np.uint8)))
     plain, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES)
-    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=warped)
+    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=moved_person(warped))
     core = cv2.erode((INSIDE & (mask < 0.01 if wrong == "place" else INSIDE)).astype(np.uint8),
                      np.ones((9, 9))) > 0  # fmt: skip
     assert apart(layer, plain[..., :3].astype(float), core) < 4
     with pytest.raises(ValueError, match="does not fit a photo"):
-        textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=warped[:-1])
+        textured(PHOTO, MASK, FRAME, rgba, ZEROS, ONES, warped=moved_person(warped[:-1]))
 
 
 def test_what_nobody_moved_stays_whatever_was_generated() -> None:
@@ -221,7 +230,7 @@ def test_what_nobody_moved_stays_whatever_was_generated() -> None:
     moved = np.roll(warped, 90, 0)
     warped[256:] = moved[256:]  # the lower half is somewhere else
     nothing = np.zeros(GRID, np.float32)
-    layer, frame = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped)
+    layer, frame = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=moved_person(warped))
     upper = INSIDE.copy()
     upper[230:] = False
     assert np.abs(layer[..., :3].astype(int) - PHOTO)[upper].max() <= 1
@@ -241,11 +250,27 @@ def test_what_is_certain_is_taken_whatever_was_generated() -> None:
     sure = np.zeros_like(MASK)
     sure[:240] = MASK[:240]
     nothing = np.zeros(GRID, np.float32)
-    layer, _ = textured(
-        PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=warped, sure=sure.astype(np.float32)
-    )
+    layer, _ = textured(PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=moved_person(warped, sure))
     upper = cv2.erode(INSIDE.astype(np.uint8), np.ones((21, 21))) > 0
     lower = INSIDE.copy()
     upper[220:] = lower[:270] = False
     assert np.abs(layer[..., :3].astype(int) - other)[upper].max() <= 2
     assert apart(layer, np.full_like(PHOTO, 90), lower) < apart(layer, other.astype(float), lower)
+
+
+def test_nothing_is_added_where_the_warp_has_all_the_answers() -> None:
+    rgba = reduced(PHOTO, MASK)
+    rgba[..., 3] = 255  # the network's person spills over everything
+    rgba[..., :3] = 90
+    other = np.ascontiguousarray(PHOTO[:, ::-1])
+    warped = np.dstack((other, np.rint(MASK * 255).astype(np.uint8)))
+    unknown = np.zeros_like(MASK)
+    unknown[:, :120] = 1
+    nothing = np.zeros(GRID, np.float32)
+    layer, _ = textured(
+        PHOTO, MASK, FRAME, rgba, ZEROS, nothing, warped=moved_person(warped, unknown=unknown)
+    )
+    assert np.abs(layer[:, 140:, 3] / 255 - MASK[:, 140:]).max() < 0.02
+    away = np.abs(layer[:, 140:, :3].astype(int) - other[:, 140:])
+    assert away[MASK[:, 140:] > 0.99].max() <= 2
+    assert (layer[:, :100, 3] == 255).mean() > 0.9  # there, what was generated may be more

@@ -30,10 +30,11 @@ def test_the_same_pose_is_the_person_in_place() -> None:
     image, pose, mask = person()
     found = warped_person(image, pose, pose, mask)
     assert found is not None
-    layer, sure = found
+    layer, sure = found.rgba, found.sure
     assert layer.shape == (*image.shape[:2], 4) and sure.shape == image.shape[:2]
     inner = cv2.erode(mask, np.ones((15, 15))) > 0.99
     assert sure[inner].mean() > 0.97 and sure[mask < 0.01].mean() < 0.02
+    assert not found.unknown.any()
     away = np.abs(layer[..., :3].astype(int) - image).max(-1)
     assert (away[inner] <= 8).mean() > 0.95 and (layer[..., 3][inner] > 250).mean() > 0.95
 
@@ -43,7 +44,7 @@ def test_a_large_photo_is_taken_apart_in_a_smaller_size(monkeypatch: pytest.Monk
     monkeypatch.setattr(puppets, "MAX_SIDE", max(image.shape) // 2)
     found = warped_person(image, pose, pose, mask)
     assert found is not None
-    layer, sure = found
+    layer, sure = found.rgba, found.sure
     assert layer.shape == (*image.shape[:2], 4) and sure.shape == image.shape[:2]
     half = (image.shape[1] // 2, image.shape[0] // 2)
     assert resized(pose, half).size == half
@@ -69,7 +70,8 @@ def test_what_points_another_way_in_space_is_not_certain() -> None:
     assert found is not None
     thigh = tuple(np.rint(points[[8, 9]].mean(0)).astype(int)[::-1])
     forearm = tuple(np.rint(shorter[[3, 4]].mean(0)).astype(int)[::-1])
-    assert found[1][thigh] > 0.9 and found[1][forearm] < 0.5
+    assert found.sure[thigh] > 0.9 and found.sure[forearm] < 0.5
+    assert found.unknown[forearm] == 1 and found.unknown[thigh] == 0
 
 
 def test_a_limb_that_turns_in_the_plane_stays_certain_and_a_profile_is_not() -> None:
@@ -80,9 +82,11 @@ def test_a_limb_that_turns_in_the_plane_stays_certain_and_a_profile_is_not() -> 
     found = warped_person(image, pose, pose.replace(points=lifted), mask)
     assert found is not None
     forearm = tuple(np.rint(lifted[[3, 4]].mean(0)).astype(int)[::-1])
-    assert found[1][forearm] > 0.9
+    assert found.sure[forearm] > 0.9
     narrow = points.copy()  # shoulders and hips nearly one behind the other
     narrow[:, 0] = points[1, 0] + 0.25 * (points[:, 0] - points[1, 0])
     found = warped_person(image, pose, pose.replace(points=narrow), mask)
     trunk = tuple(np.rint(points[[1, 8, 11]].mean(0)).astype(int)[::-1])
-    assert found is not None and found[1][trunk] < 0.5
+    assert found is not None and found.sure[trunk] < 0.5 and found.unknown[trunk] == 1
+    nose = tuple(np.rint(narrow[0]).astype(int)[::-1])
+    assert found.sure[nose] > 0.9  # a face is who somebody is

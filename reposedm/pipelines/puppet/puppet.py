@@ -13,7 +13,7 @@ from reposedm.errors import ImageError, SettingsError
 from reposedm.pipelines.puppet.body import Body, Placement, Points, complete, place
 from reposedm.pipelines.puppet.border import border_fade, cut_edges
 from reposedm.pipelines.puppet.bounds import layer_bounds
-from reposedm.pipelines.puppet.certainty import certainty, of_cloth
+from reposedm.pipelines.puppet.certainty import certainty, left_open, of_cloth
 from reposedm.pipelines.puppet.closing import close_trunk
 from reposedm.pipelines.puppet.field import LimbMap, Map
 from reposedm.pipelines.puppet.layers import Layer, cut_layers
@@ -136,20 +136,25 @@ class Puppet:
             close_trunk(result, goal.points * scale, enclosed=guessed)
         return result
 
-    def certainty(self, target_pose: Pose, *, scale: float = 1.0) -> Floats:
-        """How far ``warp``'s pixels are right, float32 in [0, 1], 0 where it shows nothing.
+    def certainty(self, target_pose: Pose, *, scale: float = 1.0) -> tuple[Floats, Floats]:
+        """How far ``warp``'s pixels are right, and where it has no answer; see ``certainty``.
 
-        Arguments and errors as of ``warp``; see ``certainty.certainty``.
+        Arguments and errors as of ``warp``. Both are float32 (H * scale, W * scale) in [0, 1]; the
+        first is 0 where nobody is shown.
         """
-        found = certainty(self.body, place(self.body, target_pose))
+        goal = place(self.body, target_pose)
+        found = certainty(self.body, goal)
         grey = {}
         for part, layer in self.layers.items():
-            sure = found.get(part, of_cloth(found))
+            share = found.get(part, of_cloth(found))
             rgba = np.repeat(layer.rgba[..., 3:], 4, 2)
-            rgba[..., :3] = np.rint(rgba[..., :3] * np.float32(sure))
+            rgba[..., :3] = np.rint(rgba[..., :3] * np.float32(share))
             grey[part] = Layer(rgba, layer.origin)
         shown = dataclasses.replace(self, layers=grey).warp(target_pose, scale=scale)
-        return shown[..., 0].astype(np.float32) * shown[..., 3] / np.float32(255**2)
+        sure: Floats = shown[..., 0].astype(np.float32) * shown[..., 3] / np.float32(255**2)
+        size = (shown.shape[1], shown.shape[0])
+        unknown = left_open(self.body, goal, self.parts.present, size, scale)
+        return sure, unknown.astype(np.float32) / 255
 
     def feet_moved(self, target_pose: Pose) -> float:
         """How far the feet leave their place: 0 not at all (or none in the photo), 1 clearly.
