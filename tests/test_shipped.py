@@ -12,6 +12,8 @@ from PIL import Image
 
 from reposedm.cli import main
 from reposedm.imaging import read_image
+from reposedm.jobs import methods
+from reposedm.jobs.detect import people_on
 from reposedm.jobs.garment import landmarks_problem, parser_problem
 from reposedm.jobs.methods import (
     capabilities,
@@ -19,7 +21,10 @@ from reposedm.jobs.methods import (
     load_method,
     method_names,
     unavailable,
+    unload_methods,
+    warm_up,
 )
+from reposedm.pose import preset
 from reposedm.weights import CONFIG, MANIFEST, WEIGHTS, check_manifest
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +66,33 @@ def test_whatever_ships_whole_is_used() -> None:
         assert load_method(best, task).capabilities == capabilities(best, task)
         for name in method_names(task):  # what does not ship says how to get it
             assert not (reason := unavailable(name, task)) or "python -m" in reason
+
+
+def test_the_first_method_is_loaded_while_a_photo_is_looked_at() -> None:
+    unload_methods()
+    warm_up()
+    assert (default_method(),) == tuple(methods._loaded)
+    first = load_method(default_method())
+    warm_up()
+    assert load_method(default_method()) is first
+    unload_methods()
+
+
+def test_a_person_is_reposed_by_the_networks_that_ship(tmp_path: Path) -> None:
+    out, again, warped = (tmp_path / f"{name}.png" for name in ("out", "again", "warped"))
+    command = ["repose", EXAMPLE, "--preset", "running", "--seed", "3", "-o"]
+    for file, more in ((out, []), (again, []), (warped, ["--method", "preview"])):
+        assert main([str(word) for word in [*command, file, *more]]) == 0
+    made, photo = read_image(out).pixels, read_image(EXAMPLE).pixels
+    assert made.shape == photo.shape
+    assert np.array_equal(made, read_image(again).pixels)
+    assert not np.array_equal(made, read_image(warped).pixels)  # limbs that no warp can show
+    target = preset("running", body=people_on(photo)[0].pose)
+    seen = people_on(made)[0].pose
+    known = (target.state == 2) & (seen.state == 2)
+    trunk = np.hypot(*(target.points[1] - target.points[[8, 11]].mean(0)))
+    away = np.hypot(*(seen.points - target.points)[known].T)
+    assert known.sum() >= 8 and (away < 0.25 * trunk).mean() > 0.6
 
 
 def test_a_product_picture_is_put_on_with_the_networks_that_ship(

@@ -76,6 +76,15 @@ def load_method(name: str, task: Task = "repose") -> Any:
         return _loaded[name]
 
 
+def warm_up(task: Task = "repose") -> None:
+    """Load the method that is offered first, unless networks of some method are there already.
+
+    Errors as of ``load_method``.
+    """
+    if not _heavy:
+        load_method(default_method(task), task)
+
+
 def unload_methods() -> None:
     """Forget every loaded method and free its memory."""
     with _lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Generator
@@ -18,6 +19,7 @@ from reposedm.errors import DetectionError, PoseError, RePoseError
 from reposedm.imaging import Photo
 from reposedm.jobs.detect import forget_photos, people_on, photo_key
 from reposedm.jobs.live import LivePreview
+from reposedm.jobs.methods import warm_up
 from reposedm.pose import Pose, default_pose, retarget
 from reposedm.ui import examples
 from reposedm.ui.messages import friendly
@@ -247,17 +249,22 @@ def write_picture(session: Session, pixels: np.ndarray) -> str:
 
 
 def warm(session: Session, selected: int = 0) -> None:
-    """Prepare the live preview (mask, layers, background) while the user looks at the photo."""
+    """Prepare what is needed next while the user looks at the photo.
+
+    The live preview (mask, layers, background), and the networks of the method offered first.
+    """
     source = source_of(session, selected)
     if session.photo is None or source is None:
         return
     pixels = session.photo.pixels
 
+    def live_preview_of() -> None:
+        live_preview.prepare(pixels, source, LIVE_SIDE)
+
     def prepare() -> None:
         # Whatever fails here fails again, with a message, when the user asks for it.
-        try:
-            live_preview.prepare(pixels, source, LIVE_SIDE)
-        except RePoseError:
-            return
+        for work in (live_preview_of, warm_up):
+            with contextlib.suppress(RePoseError):
+                work()
 
     threading.Thread(target=prepare, name="reposedm-warm", daemon=True).start()
