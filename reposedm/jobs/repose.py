@@ -38,6 +38,10 @@ Image = NDArray[np.uint8]
 
 PREPARING: Final = "preparing"
 COMPOSING: Final = "composing"
+ALL_THE_SAME: Final = (
+    "All pictures are the same: nothing in this pose had to be made up, so the photo's own pixels "
+    "decide. Switch off the photo's own texture to see what the network draws."
+)
 HEAD: Final = [EYES_AND_NOSE[0], NECK]
 PHOTO_KEY: Final = 16
 """Characters of ``photo_key`` that are stored with a result: whether a photo is the same."""
@@ -192,6 +196,8 @@ class _Job:
         self.shown = self.frame
         layers, said = yield from self._layers(method, device)
         images = yield from self._composed(layers)
+        if len(images) > 1 and all(np.array_equal(images[0], other) for other in images[1:]):
+            notes = (*notes, ALL_THE_SAME)
         return ReposeResult(
             images=images,
             seeds=seeds_of(self.settings)[: len(images)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler
 from reposedm.diffusion.interaction import InteractionField
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.jobs.methods import unload_methods
-from reposedm.jobs.repose import repose
+from reposedm.jobs.repose import ALL_THE_SAME, repose
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.models.encoder import PhotoEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines import loading
+from reposedm.pipelines.base import drain
 from reposedm.pipelines.baselines import PIDMPipeline
 from reposedm.pipelines.conditions import estimator_heat, grid_heat, inputs_of, map_picture
 from reposedm.pipelines.output import picture
@@ -316,8 +318,11 @@ def test_a_job_runs_it_from_photo_to_photo(tmp_path: Path, monkeypatch: pytest.M
     tiny_reposedm().save_pretrained(tmp_path / "reposedm")
     image, pose, mask = drawn.photo(150, 200)
     settings = ReposeSettings(method="reposedm", seed=3, count=2, steps=3, pose_guidance_scale=2)
+    target = drawn.arms_up(pose)
+    points = target.points.copy()
+    points[[4, 7]] = points[[3, 6]] + 0.1 * (points[[4, 7]] - points[[3, 6]])  # towards the camera
     try:
-        job = repose(image, pose, drawn.arms_up(pose), settings, source_mask=mask)
+        job = repose(image, pose, target.replace(points=points), settings, source_mask=mask)
         stages = []
         result = None
         while result is None:
@@ -332,6 +337,25 @@ def test_a_job_runs_it_from_photo_to_photo(tmp_path: Path, monkeypatch: pytest.M
     left, top, right, bottom = result.frame.box  # the photo's texture has its resolution
     assert result.frame.size == (right - left, bottom - top) and result.seeds == [3, 4]
     assert not np.array_equal(*result.images)
+    assert ALL_THE_SAME not in result.notes
+
+
+def test_pictures_that_the_photo_decides_are_said_to_be_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPOSEDM_WEIGHTS", str(tmp_path))
+    tiny_reposedm().save_pretrained(tmp_path / "reposedm")
+    image, pose, mask = drawn.photo(150, 200)
+    settings = ReposeSettings(method="reposedm", seed=3, count=2, steps=2)
+    try:
+        same, drawn_anew = (
+            drain(repose(image, pose, drawn.arms_up(pose), chosen, source_mask=mask))
+            for chosen in (settings, dataclasses.replace(settings, texture=False))
+        )
+    finally:
+        unload_methods()
+    assert np.array_equal(*same.images) and ALL_THE_SAME in same.notes
+    assert not np.array_equal(*drawn_anew.images) and ALL_THE_SAME not in drawn_anew.notes
 
 
 def test_options_of_diffusers_that_would_weaken_the_check_are_refused(tmp_path: Path) -> None:
