@@ -90,3 +90,13 @@ def test_a_limb_that_turns_in_the_plane_stays_certain_and_a_profile_is_not() -> 
     assert found is not None and found.sure[trunk] < 0.5 and found.unknown[trunk] == 1
     nose = tuple(np.rint(narrow[0]).astype(int)[::-1])
     assert found.sure[nose] > 0.9  # a face is who somebody is
+
+
+def test_a_limb_that_nobody_has_is_stretched_and_not_left_out() -> None:
+    image, pose, mask = person()
+    points = np.array(pose.points)
+    points[4] = points[3] + 6 * (points[4] - points[3])
+    found = warped_person(image, pose, pose.replace(points=points), mask)
+    assert found is not None
+    forearm = tuple(np.rint(points[3] + 0.3 * (points[4] - points[3])).astype(int)[::-1])
+    assert found.sure[forearm] > 0.9 and found.unknown[forearm] == 0

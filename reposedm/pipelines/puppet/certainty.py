@@ -29,6 +29,8 @@ _WIDTH: Final = (0.08, 0.22)
 """The same of the distance between the shoulders, or the hips."""
 
 
+_IMPOSSIBLE: Final = 1.2
+"""Length over the trunk's that no limb has: stretched as wanted is better than not drawn at all."""
 _OPEN: Final = 0.5
 """Certainty below which a part is left to others."""
 _REACH: Final = 2.2
@@ -56,6 +58,8 @@ def certainty(body: Body, goal: Placement) -> dict[int, float]:
     found = {TRUNK_PART: trunk, HEAD_PART: 0.0 if goal.turned else 1.0}
     for part, limb in LIMBS.items():
         own = _steady(source, target, (limb.start, limb.end), body.unit, _LIMB)
+        if float(np.hypot(*(target[limb.end] - target[limb.start]))) > _IMPOSSIBLE * body.unit:
+            own = 1.0
         above = found.get(limb.parent, trunk)
         found[part] = own * (0.25 + 0.75 * above)
     return found
