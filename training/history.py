@@ -111,6 +111,8 @@ def _shown(value: Any) -> Any:
     """Without the folders of this computer."""
     if isinstance(value, dict):
         return {key: _shown(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
     return public(value) if isinstance(value, str) else value
 
 

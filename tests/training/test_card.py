@@ -26,7 +26,7 @@ from training.card import (
 )
 from training.facts import read_results, unsupported
 from training.history import main as history
-from training.history import run_facts
+from training.history import _shown, run_facts
 from training.sample import DataError
 from training.summary import over_seeds
 
@@ -223,3 +223,7 @@ def test_history_adds_up_what_a_run_logged(tmp_path: Path) -> None:
     assert "| small | autoencoder | 4 | 32 | 1.50 | loss 2.0000 (in training) |" in text
     assert "seed 1, poses 6" in text
     assert history([str(tmp_path / "absent"), "-o", str(out)]) == 2
+
+
+def test_history_names_no_folder_of_this_computer_in_lists_either() -> None:
+    assert _shown({"kept": ["/home/somebody/kept", 3]}) == {"kept": ["kept", 3]}
