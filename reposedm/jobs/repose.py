@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -169,7 +170,6 @@ class _Job:
     memory: PeakMemory = field(init=False)
     behind: Image | None = field(init=False, default=None)
     correspondence: Correspondence | None = field(init=False, default=None)
-    warped: tuple[Warped | None, ...] = field(init=False, default=())
     shown: Frame = field(init=False)
 
     def work(self) -> Generator[Step, None, ReposeResult]:
@@ -279,7 +279,7 @@ class _Job:
             found.mapping,
             found.visible,
             faces=(self.source_pose.points, self.target_pose.points) if seen else None,
-            warped=self._warped_person(),
+            warped=self._warped_person,
             head=self._head(),
         )
 
@@ -291,12 +291,10 @@ class _Job:
         )
         return np.asarray(self.target_pose.points[HEAD], np.float32) if known else None
 
+    @cached_property
     def _warped_person(self) -> Warped | None:
         """As the preview poses them, and how far that is certain; made once for all pictures."""
-        if not self.warped:
-            found = warped_person(self.image, self.source_pose, self.target_pose, self.mask)
-            self.warped = (found,)
-        return self.warped[0]
+        return warped_person(self.image, self.source_pose, self.target_pose, self.mask)
 
     def _without_person(self) -> Image:
         """The photo without its person; filled once for all pictures."""

@@ -25,8 +25,8 @@ from training.card import (
     write_all,
 )
 from training.facts import read_results, unsupported
-from training.history import main as history
 from training.history import _shown, run_facts
+from training.history import main as history
 from training.sample import DataError
 from training.summary import over_seeds
 
