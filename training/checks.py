@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 GARMENT_STAGES: Final = ("parser", "landmarks")
 """Networks of their own, which share nothing with the others: they are trained in runs without."""
+FINEST: Final = ("swap", "street")
+"""Methods that train the finest grid of a U-Net that is there."""
 
 
 def check(config: TrainConfig) -> None:
@@ -55,10 +57,8 @@ def check(config: TrainConfig) -> None:
     for name, value in dataclasses.asdict(config.loss).items():
         _between(f"loss.{name}", value, 0, 1000)
     _between("swap.outside", config.swap.outside, 0.001, 1)
-    _between("swap.limbs", config.swap.limbs, 0, 1)
-    _between("swap.variants", config.swap.variants, 0, 1000)
-    if config.method == "swap":
-        _check_swap(config)
+    if config.method in FINEST:
+        _check_finest(config)
     _check_diffusion(config)
 
 
@@ -76,20 +76,23 @@ def _check_stage(name: str, stage: StageConfig) -> None:
         _between(f"{where}betas", beta, 0, 0.999999)
 
 
-def _check_swap(config: TrainConfig) -> None:
-    if config.plan != ("diffusion",) or config.diffusion.joint_alignment or config.init.pipeline:
+def _check_finest(config: TrainConfig) -> None:
+    if config.plan != ("diffusion",) or config.diffusion.joint_alignment or config.diffusion.guided:
         raise SettingsError(
-            "method swap trains its own U-Net alone, on networks of reposing: set "
+            f"method {config.method} trains the finest grid of reposing's U-Net alone: set "
             "stages.diffusion.steps and no other stage's, diffusion.joint_alignment=false and "
-            "init.autoencoder and init.alignment in the place of init.pipeline"
+            "diffusion.guided=false"
         )
-    if config.data.kind != "synthetic" or not config.data.root:
+    if not config.init.pipeline:
+        raise SettingsError(
+            f"method {config.method} starts from reposing: set init.pipeline to a folder of its "
+            "weights, such as assets/weights/reposedm"
+        )
+    if config.method == "swap" and (config.data.kind != "synthetic" or not config.data.root):
         raise SettingsError(
             "method swap needs people in two outfits: set data.kind=synthetic and data.root to a "
             "folder that python -m training.synthetic render --outfits 2 --products wrote"
         )
-    if config.diffusion.vlb_weight:
-        raise SettingsError("method swap learns no variance: set diffusion.vlb_weight=0")
 
 
 def _check_diffusion(config: TrainConfig) -> None:
@@ -103,12 +106,10 @@ def _check_diffusion(config: TrainConfig) -> None:
         raise SettingsError(
             f"method {config.method} has no interaction field: set diffusion.guided=false"
         )
-    if diffusion.kept and (
-        diffusion.joint_alignment or diffusion.guided or config.method not in {"full", "b2"}
-    ):
+    if diffusion.kept and (diffusion.joint_alignment or diffusion.guided or config.method == "b1"):
         raise SettingsError(
-            "diffusion.kept holds what a frozen alignment says, and no pictures: it needs method "
-            "full or b2, diffusion.joint_alignment=false and diffusion.guided=false"
+            "diffusion.kept holds what a frozen alignment says, and no pictures: it needs a method "
+            "other than b1, diffusion.joint_alignment=false and diffusion.guided=false"
         )
     if "diffusion" not in config.plan or init.pipeline:
         return

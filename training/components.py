@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from reposedm.models.alignment import RecurrentPoseAlignment
 from reposedm.models.autoencoder import Autoencoder
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.encoder import PhotoEncoder
+from reposedm.models.finest import finest_prefixes
 from reposedm.models.higherhrnet import HigherHRNet
 from reposedm.models.landmarks import GarmentLandmarks
 from reposedm.models.parser import GarmentParser
@@ -23,9 +24,10 @@ from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines.baselines import PIDMPipeline
 from reposedm.pipelines.reposedm import RePoseDMPipeline
+from reposedm.pipelines.street import StreetPipeline
 from reposedm.pipelines.swap import GarmentSwapPipeline
 from reposedm.pipelines.weights import NETWORKS, load_component, load_pipeline, network_class
-from training.checks import GARMENT_STAGES
+from training.checks import FINEST, GARMENT_STAGES
 from training.config import StageName, TrainConfig, nearest
 
 TRAIN_TIMESTEPS: Final = 1000
@@ -62,7 +64,7 @@ class Networks:
 
     def prepare(self, stage: StageName) -> nn.ModuleDict:
         """Freeze everything but what a stage trains; returns the networks with trained parts."""
-        prefixes = _trained(stage, self.config)
+        prefixes = _trained(stage, self.config, self.networks)
         found = nn.ModuleDict()
         for name, module in self.networks.items():
             for key, parameter in module.named_parameters():
@@ -109,9 +111,8 @@ class Components(Networks):
         pose_encoder: ``PoseEncoder``.
         unet: ``UNet``.
         alignment: ``RecurrentPoseAlignment``; None for b1.
-        encoder: ``PhotoEncoder``; b1, and of the fitted garment in a swap.
+        encoder: ``PhotoEncoder``; b1.
         estimator: ``HigherHRNet``; full only, or if it is to be trained.
-        kept: what frozen networks said of samples that come again, by the sample's name.
     """
 
     autoencoder: nn.Module
@@ -120,7 +121,6 @@ class Components(Networks):
     alignment: nn.Module | None = None
     encoder: nn.Module | None = None
     estimator: nn.Module | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
 
     def pipeline(self) -> RePoseDMPipeline | PIDMPipeline | GarmentSwapPipeline:
         """The pipeline of these networks; it shares them, and puts them into evaluation mode."""
@@ -132,9 +132,9 @@ class Components(Networks):
             "steps": max(1, self.config.log.sample_steps),
         }
         parts = (self.pose_encoder, self.unet, self.scheduler)
-        if self.config.method == "swap":
-            networks = (self.autoencoder, self.alignment, self.encoder, *parts)
-            return GarmentSwapPipeline(*networks, **settings)
+        if self.config.method in FINEST:
+            cls = GarmentSwapPipeline if self.config.method == "swap" else StreetPipeline
+            return cls(self.autoencoder, self.alignment, *parts, **settings)
         settings["separate_guidance"] = self.config.diffusion.dropout == "separate"
         if self.config.method == "b1":
             return PIDMPipeline(self.autoencoder, self.encoder, *parts, **settings)
@@ -183,16 +183,6 @@ def build_pipeline(config: TrainConfig) -> Components:
         photo = parts["alignment"] = network(
             "alignment", RecurrentPoseAlignment, latent_channels=latent
         )
-    extra: dict[str, Any] = {}
-    if config.method == "swap":
-        channels = parts["autoencoder"].config.image_channels
-        photo = parts["encoder"] = network(
-            "encoder", PhotoEncoder, photo_channels=channels, heat_channels=0
-        )
-        starts = (0, latent + 1)  # the person without the garment, and the garment pasted on
-        extra = {
-            "extra_channels": 2 * latent + 1, "kept_channels": latent + 1, "gated": starts,
-        }  # fmt: skip
     if wanted.pose_encoder.get("pose_representation") == "map_latent":
         parts["pose_encoder"] = network(
             "pose_encoder", PoseEncoder, in_channels=latent, channels=latent
@@ -205,7 +195,6 @@ def build_pipeline(config: TrainConfig) -> Components:
         latent_channels=latent,
         pose_channels=parts["pose_encoder"].config.channels,
         context_dims=(photo.config.features,) * photo.config.levels,
-        **extra,
     )
     if config.method == "full" or config.stages.estimator.steps:
         parts["estimator"] = network("estimator", HigherHRNet)
@@ -281,13 +270,15 @@ def _make(name: str, cls: type[Any], settings: Mapping[str, Any]) -> Any:
         raise SettingsError(f"models.{name}: {error}") from error
 
 
-def _trained(stage: StageName, config: TrainConfig) -> tuple[str, ...]:
+def _trained(
+    stage: StageName, config: TrainConfig, networks: Mapping[str, nn.Module]
+) -> tuple[str, ...]:
     """Prefixes of the parameters that a stage trains."""
     if stage == "prior":
         return ("alignment.prior.",)
     if stage != "diffusion":
         return (f"{stage}.",)
-    if config.method == "swap":
-        return ("unet.", "pose_encoder.", "encoder.")
+    if config.method in FINEST:
+        return tuple(f"unet.{prefix}" for prefix in finest_prefixes(networks["unet"]))
     joint = "alignment." if config.diffusion.joint_alignment else _FINER
     return ("unet.", "pose_encoder.", "encoder.", joint)

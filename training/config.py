@@ -208,15 +208,9 @@ class SwapConfig:
 
     Attributes:
         outside: weight of cells outside of the mask in the loss; those inside have 1.
-        limbs: part of the triples whose garment the limb mapping warps, not alignment.
-        variants: how many variants of each triple there are, after which they come again, so that
-            what the frozen networks say of them is kept: half a MiB of memory each. 0: every epoch
-            has its own, nothing is kept.
     """
 
     outside: float = 0.05
-    limbs: float = 0.2
-    variants: int = 0
 
 
 @dataclass(frozen=True)
@@ -246,13 +240,13 @@ class TrainConfig:
 
     Attributes:
         method: "full" is RePoseDM; "b2" has no interaction field; "b1" a plain photo encoder in the
-            place of alignment, too; "swap" is the garment swap, on autoencoder and alignment of
-            ``init``.
+            place of alignment, too. "swap", the garment swap, and "street", for small pictures of
+            surveillance cameras, train the finest grid of the U-Net of ``init.pipeline``.
         precision: "auto": bf16 where the hardware multiplies it.
         out: folder of the run.
     """
 
-    method: Literal["full", "b2", "b1", "swap"] = "full"
+    method: Literal["full", "b2", "b1", "swap", "street"] = "full"
     out: str = "runs/reposedm"
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"

@@ -20,9 +20,11 @@ from reposedm.diffusion.prediction import Level, flow_level, is_flow, level_at
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.higherhrnet import STRIDE, imagenet_normalised
 from reposedm.pipelines.conditions import with_alpha
+from reposedm.pipelines.garment import person_picture
 from training.components import TRAIN_TIMESTEPS, Components
 from training.draws import Draws
 from training.loader import TrainingBatch
+from training.swap_batch import SwapBatch
 
 
 def interaction_field(components: Components) -> InteractionField:
@@ -74,11 +76,13 @@ def calibrate(components: Components, batch: TrainingBatch, draws: Draws) -> flo
     return calibrated_strength(draws.normal(z.shape[1:]), gradient, level, fraction)
 
 
-def target_picture(batch: TrainingBatch, channels: int) -> Tensor:
+def target_picture(batch: TrainingBatch | SwapBatch, channels: int) -> Tensor:
     """The target as an autoencoder of 3 or 4 channels sees it, (B, channels, H, W).
 
     With an alpha, what is quite transparent is grey: the background is not the denoiser's task.
     """
+    if isinstance(batch, SwapBatch):
+        return person_picture(batch.inputs.photo, batch.inputs.alpha, channels)
     if channels == 3:
         return batch.target[:, :3]
     if batch.target.shape[1] == 3:

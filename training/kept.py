@@ -36,6 +36,8 @@ from training.config import TrainConfig, load_config
 from training.sampler import Key
 
 FIELDS: Final = ("clean", "heat", "features", "extra")
+PAINTED: Final = "painted"
+"""The field that samples of a swap have beside those."""
 META: Final = "meta.json"
 _DONE: Final = "done.npy"
 _CHUNK: Final = 8
@@ -51,6 +53,7 @@ class KeptBatch:
         features: the first level of F_S^N, (B, D, h, w).
         extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
         names: of the samples, to be found again.
+        painted: of a swap, the mask's share of each cell, (B, 1, h, w).
     """
 
     clean: Tensor
@@ -58,6 +61,7 @@ class KeptBatch:
     features: Tensor
     extra: Tensor
     names: tuple[str, ...]
+    painted: Tensor | None = None
 
     @property
     def target_heat(self) -> Tensor:
@@ -66,7 +70,9 @@ class KeptBatch:
 
     def to(self, device: Any, *, non_blocking: bool = False) -> KeptBatch:
         """The batch with its tensors on a device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in FIELDS}
+        found = {name: getattr(self, name) for name in (*FIELDS, PAINTED)}
+        moved = {name: value.to(device, non_blocking=non_blocking)
+                 for name, value in found.items() if value is not None}  # fmt: skip
         return dataclasses.replace(self, **moved)
 
 
@@ -102,13 +108,18 @@ class KeptSamples:
         """How many samples there are."""
         return self._count
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What is kept of each."""
+        return (*FIELDS, PAINTED) if _file(self.folder, PAINTED).exists() else FIELDS
+
     def __getitem__(self, key: Key | tuple[int, int]) -> tuple[dict[str, NDArray[np.float16]], str]:
         """The fields and the name of sample ``key[1]``, the same in every epoch."""
         if not self._files:  # here, so that each worker maps its own
             self._files = {name: np.load(_file(self.folder, name), mmap_mode="r")
-                           for name in FIELDS}  # fmt: skip
+                           for name in self.fields}  # fmt: skip
         number = int(key[1])
-        return {name: self._files[name][number] for name in FIELDS}, f"kept sample {number}"
+        return {name: self._files[name][number] for name in self.fields}, f"kept sample {number}"
 
     def check(self, components: Any) -> None:
         """Refuse samples that other networks were asked about.
@@ -120,6 +131,11 @@ class KeptSamples:
             raise SettingsError(
                 f"{self.folder} was made with another autoencoder or alignment than this run has: "
                 "run python -m training.kept again with this run's settings and another --out"
+            )
+        if (components.config.method == "swap") != (PAINTED in self.fields):
+            raise SettingsError(
+                f"{self.folder} holds samples of another task than method "
+                f"{components.config.method}: garment swaps and reposing keep their own"
             )
 
 
@@ -153,7 +169,7 @@ def make_kept_batch(
     """Samples to a batch on the CPU."""
     fields = {
         name: torch.from_numpy(np.stack([fields[name] for fields, _ in samples])).float()
-        for name in FIELDS
+        for name in samples[0][0]
     }
     return KeptBatch(**fields, names=tuple(name for _, name in samples))
 
@@ -180,10 +196,10 @@ def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] =
     """
     from training.components import build
 
-    if config.method not in {"full", "b2"}:
+    if config.method == "b1":
         raise SettingsError(
-            f"samples are kept for methods full and b2, whose alignment is frozen: not for "
-            f"{config.method}"
+            "samples are kept for methods whose alignment is frozen: b1 has none, and trains what "
+            "looks at the photo"
         )
     components: Any = build(config)
     for module in components.networks.values():
@@ -195,7 +211,7 @@ def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] =
     stream = Stream(fresh, "diffusion")
     example = _said(components, stream.read(range(1)))
     _open(folder, count, example, fingerprint(components))
-    files = {name: np.load(_file(folder, name), mmap_mode="r+") for name in FIELDS}
+    files = {name: np.load(_file(folder, name), mmap_mode="r+") for name in example}
     done = np.load(folder / _DONE, mmap_mode="r+")
     made, begun = 0, time.monotonic()
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
@@ -217,6 +233,7 @@ def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] =
 def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
     from training.field import target_picture
     from training.steps.conditions import conditions_of_batch
+    from training.swap_batch import SwapBatch
 
     network = as_autoencoder(components.autoencoder)
     shown, _ = conditions_of_batch(components, batch)
@@ -231,6 +248,8 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
         "features": shown.context[0],
         "extra": shown.extra,
     }
+    if isinstance(batch, SwapBatch):
+        found[PAINTED] = batch.painted
     return {name: value.half().contiguous().numpy() for name, value in found.items()}
 
 

@@ -132,9 +132,7 @@ class Stream:
             from training.swap_batch import make_swap_batch
 
             self._make = partial(make_swap_batch, size=config.data.size)
-            self._dataset = VariedTriples(
-                cast(Any, self.pairs), seed=config.seed, variants=config.swap.variants
-            )
+            self._dataset = VariedTriples(cast(Any, self.pairs), seed=config.seed)
         else:
             if config.data.still:
                 self.pairs = Still(self.pairs, config.data.still)

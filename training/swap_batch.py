@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reposedm.models.autoencoder import FACTOR
 from reposedm.models.mapping import Limbs
 from reposedm.pipelines.garment import SwapInputs, swap_inputs
 from training.datasets.swap import SwapSample
@@ -35,6 +37,16 @@ class SwapBatch:
         """B."""
         return len(self.names)
 
+    @property
+    def target_heat(self) -> Tensor:
+        """Heat maps of the pose, (B, 18, h, w), by the name that other batches have for them."""
+        return self.inputs.heat
+
+    @property
+    def painted(self) -> Tensor:
+        """The mask's share of each cell, (B, 1, h, w)."""
+        return F.avg_pool2d(self.inputs.mask, FACTOR)
+
     def to(self, device: Any, *, non_blocking: bool = False) -> SwapBatch:
         """The batch with its tensors on a device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -42,10 +54,6 @@ class SwapBatch:
     def pin_memory(self) -> SwapBatch:
         """The batch in pinned memory; a ``DataLoader`` calls this."""
         return self._mapped(lambda tensor: tensor.pin_memory())
-
-    def sample(self, index: int) -> SwapInputs:
-        """One of its triples, B = 1."""
-        return _changed(self.inputs, lambda tensor: tensor[index : index + 1])
 
     def _mapped(self, change: Any) -> SwapBatch:
         return SwapBatch(_changed(self.inputs, change), self.names)

@@ -321,6 +321,24 @@ class RecurrentPoseAlignment(ModelMixin, ConfigMixin):
         features = self._encode(photo, source_heat, mapping, encode)  # F_S^N: [B,D,h,w, ...]
         return Alignment(features, mappings, visibility, warp(photo, mapping), prior)
 
+    def along(
+        self,
+        photo: Tensor,
+        source_heat: Tensor,
+        mapping: Tensor,
+        *,
+        encode: Callable[[Tensor], Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Features of a photo warped by a mapping that is known: Eq. 9 without Eq. 5-8.
+
+        Args:
+            photo: I_S, as for ``forward``.
+            source_heat: as for ``forward``.
+            mapping: (B, 2, h, w), offsets in cells.
+            encode: as for ``forward``.
+        """
+        return self._encode(photo, source_heat, mapping, encode)
+
     def _match(self, n: int, target: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 5 and 6: the correlation volume, F_T' and F_S' of iteration n."""
         sides = self.config.neighbourhoods

@@ -27,6 +27,17 @@ REPOSEDM: Final = Capabilities(
     default_guidance=2.0,
 )
 
+STREET: Final = Capabilities(
+    name="reposedm-street",
+    label="RePoseDM for small pictures (128 x 64)",
+    description=(
+        "RePoseDM with weights for pictures of surveillance cameras: small, dark and blurred."
+    ),
+    native_size=(176, 256),
+    stages=(ALIGN, DENOISE, DECODE),
+    controls=frozenset({"steps", "guidance_scale", TEXTURE}),
+)
+
 PIDM: Final = Capabilities(
     name="pidm",
     label="PIDM-style baseline (B1)",
@@ -50,5 +61,4 @@ SWAP: Final = Capabilities(
     native_size=(176, 256),
     stages=(ALIGN, DENOISE, DECODE),
     controls=frozenset({"steps", "guidance_scale", "resample", TEXTURE}),
-    default_steps=10,
 )

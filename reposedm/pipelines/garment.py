@@ -1,22 +1,20 @@
 """What the networks of a garment swap are shown: one home, for sampling and for training.
 
-    F            = RPA(garment photo; its pose -> the person's)         Eq. 5-9, from the limbs' F^0
+    F            = RPA(garment photo; its pose -> the person's)         Eq. 5-9
     fitted       = W(garment; F)            the garment as the person would wear it, and where seen
-    agnostic     = the person without what is under the mask
-    pasted       = agnostic with the fitted garment laid in
-    extra        = [E(agnostic), mask, E(pasted)]                        beside the noisy latent
-    context      = Encoder(fitted)                                       what attention looks at
-    y_0          = E(answer)                                             what is diffused
+    pasted       = the person without what is under the mask, the fitted garment laid in
+    extra        = [E(pasted), known]       beside the noisy latent, in the place of reposing's
+                                            [E(W(photo)), visible]
+    context      = F_S^N                    features of the garment's photo, as in reposing
+    y_0          = E(answer)                what is diffused
 
-(Diffusing the difference E(answer) - E(pasted) was tried: it has the larger variance, since detail
-that is a few pixels off counts twice.)
-
-Dropping the garment (classifier-free guidance) nulls E(pasted) and the context; the person, the
-mask and the pose stay.
+The U-Net is thus told what reposing tells it: a picture of the person put together from what other
+pictures show, and where that can be relied on. What it learned there carries over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +27,7 @@ from torch import Tensor
 from reposedm.diffusion.inpainting import Known, latent_mask
 from reposedm.errors import ImageError, PoseError
 from reposedm.models.autoencoder import FACTOR
+from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.mapping import Limbs, warp
 from reposedm.pipelines.base import Image
 from reposedm.pipelines.conditions import (
@@ -85,28 +84,13 @@ class Fitted:
             garment's where its photo shows that place at all.
         mapping: F^N, (B, 2, h, w).
         visible: probability that a cell is seen on the garment's photo, (B, 1, h, w).
+        features: F_S^N of the garment's photo, [(B, D, h, w), (B, D, h/2, w/2), ...].
     """
 
     picture: Tensor
     mapping: Tensor
     visible: Tensor
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """What networks that are not trained for the swap say: once per pair, can be kept.
-
-    Attributes:
-        agnostic: latents of the person without the region, (B, c, h, w).
-        mask: cells to paint, (B, 1, h, w), 0 or 1.
-        pasted: latents of the person with the fitted garment laid in, (B, c, h, w).
-        fitted: the garment's picture, (B, 4, H, W).
-    """
-
-    agnostic: Tensor
-    mask: Tensor
-    pasted: Tensor
-    fitted: Tensor
+    features: Sequence[Tensor]
 
 
 def swap_inputs(
@@ -155,24 +139,26 @@ def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool 
             source, the person's own pose its target.
         autoencoder: with ``encode``, for alignments that look through it.
         inputs: photos and poses.
-        align: False: the limb mapping alone, no network.
+        align: False: the limb mapping in its place; the photo is looked at through that.
     """
-    mapping = inputs.initial
-    visible = torch.ones_like(mapping[:, :1])
+    config, encode = alignment.config, None
+    if config.encoder_input == "autoencoder":
+        channels = autoencoder.image_channels
+        encode = lambda seen: autoencoder.encode(with_alpha(seen, None, channels))  # noqa: E731
+    seen = with_alpha(inputs.garment, inputs.wearer, config.photo_channels)
     if align:
-        config = alignment.config
         given = start_of(alignment, inputs.initial, inputs.limbs)
-        if config.encoder_input == "autoencoder":
-            channels = autoencoder.image_channels
-            given["encode"] = lambda seen: autoencoder.encode(with_alpha(seen, None, channels))
-        seen = with_alpha(inputs.garment, inputs.wearer, config.photo_channels)
-        found = alignment(seen, inputs.garment_heat, inputs.heat, **given)
-        mapping, visible = found.mapping, found.visible
+        found = alignment(seen, inputs.garment_heat, inputs.heat, **given, encode=encode)
+        mapping, visible, features = found.mapping, found.visible, found.features
+    else:
+        mapping = inputs.initial
+        visible = torch.ones_like(mapping[:, :1])
+        features = alignment.along(seen, inputs.garment_heat, mapping, encode=encode)
     worn = warp(inputs.garment_alpha, mapping, "zeros")  # B,1,H,W
     color = warp(inputs.garment, mapping) * worn
     sure = ((visible.float() - UNSEEN) / (SEEN - UNSEEN)).clamp(0, 1)
-    seen = F.interpolate(sure, worn.shape[2:], mode="bilinear")
-    return Fitted(torch.cat([color, 2 * worn * seen - 1], 1), mapping, visible)
+    shown = F.interpolate(sure, worn.shape[2:], mode="bilinear")
+    return Fitted(torch.cat([color, 2 * worn * shown - 1], 1), mapping, visible, features)
 
 
 def person_picture(photo: Tensor, alpha: Tensor | None, channels: int) -> Tensor:
@@ -198,41 +184,39 @@ def laid_in(picture: Tensor, garment: Tensor, mask: Tensor) -> Tensor:
     return picture + (solid[:, : picture.shape[1]] - picture) * share
 
 
-@torch.no_grad()
-def frozen(
-    alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool = True
-) -> tuple[Frozen, Fitted]:
-    """All that does not change while the swap's own networks are trained; and the warp."""
-    found = fitted(alignment, autoencoder, inputs, align=align)
-    kind, channels = next(autoencoder.parameters()).dtype, autoencoder.image_channels
-    person = person_picture(inputs.photo, inputs.alpha, channels)
-    bare = without_region(person, inputs.mask)
-    both = torch.cat([bare, laid_in(bare, found.picture, inputs.mask)])
-    agnostic, pasted = autoencoder.encode(both.to(kind)).float().chunk(2)
-    return Frozen(agnostic, latent_mask(inputs.mask, FACTOR), pasted, found.picture), found
-
-
-def told(networks: Any, heat: Tensor, given: Frozen) -> Conditions:
-    """Conditions of the denoiser; differentiable.
+def told(networks: Any, inputs: SwapInputs, *, align: bool = True) -> tuple[Conditions, Fitted]:
+    """Conditions of the denoiser, and the garment as it was fitted; differentiable.
 
     Args:
-        networks: with ``encoder`` and ``pose_encoder``.
-        heat: of the person's pose, (B, 18, h, w).
-        given: of the frozen networks.
+        networks: with ``autoencoder``, ``alignment``, ``pose_encoder`` and ``unet``.
+        inputs: person and garment.
+        align: False: no recurrent alignment.
     """
-    encoder, pose_encoder = networks.encoder, networks.pose_encoder
-    kind = next(encoder.parameters()).dtype
-    context = encoder(given.fitted[:, : encoder.config.photo_channels].to(kind))
-    extra = torch.cat([given.agnostic, given.mask, given.pasted], 1)
-    return Conditions(pose_encoder(heat.to(kind)), context, extra, None)
+    autoencoder: Any = as_autoencoder(networks.autoencoder)
+    kind, channels = next(autoencoder.parameters()).dtype, autoencoder.image_channels
+    with torch.no_grad():
+        found = fitted(networks.alignment, autoencoder, inputs, align=align)
+        bare = without_region(person_picture(inputs.photo, inputs.alpha, channels), inputs.mask)
+        pasted = laid_in(bare, found.picture, inputs.mask)
+        extra = autoencoder.encode(pasted.to(kind))  # B,c,h,w
+        if networks.unet.config.extra_channels > extra.shape[1]:
+            extra = torch.cat([extra, known_share(found, inputs.mask).to(extra)], 1)
+    latent = networks.pose_encoder(inputs.heat.to(kind))
+    return Conditions(latent, found.features, extra, None), found
+
+
+def known_share(found: Fitted, mask: Tensor) -> Tensor:
+    """How much of each cell is known, (B, 1, h, w): the person's, or the fitted garment's."""
+    garment = (found.picture[:, 3:] + 1) / 2
+    return F.avg_pool2d(torch.where(mask > 0.5, garment, 1.0), FACTOR)
 
 
 @torch.no_grad()
-def known_of(autoencoder: Any, inputs: SwapInputs, given: Frozen, resample: int) -> Known:
+def known_of(autoencoder: Any, inputs: SwapInputs, resample: int) -> Known:
     """The person's own latents, for all cells that no pixel of the mask is in."""
     person = person_picture(inputs.photo, inputs.alpha, autoencoder.image_channels)
     latents = autoencoder.encode(person.to(next(autoencoder.parameters()).dtype)).float()
-    return Known(latents, given.mask, resample)
+    return Known(latents, latent_mask(inputs.mask, FACTOR), resample)
 
 
 def check_swap(

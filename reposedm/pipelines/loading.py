@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from reposedm.errors import SettingsError, WeightsError
-from reposedm.pipelines.abilities import PIDM, REPOSEDM, SWAP
+from reposedm.pipelines.abilities import PIDM, REPOSEDM, STREET, SWAP
 from reposedm.pipelines.base import Capabilities
 from reposedm.weights import INDEX, MAX_JSON_BYTES, WEIGHTS, file_problem, weights_root
 
@@ -56,6 +56,10 @@ def _files(*networks: str) -> tuple[str, ...]:
     return (INDEX, *(f"{name}/{WEIGHTS}" for name in networks))
 
 
+_SHARED = tuple(
+    f"../reposedm/{name}/{WEIGHTS}" for name in ("autoencoder", "alignment", "pose_encoder", "unet")
+)
+
 METHODS: dict[str, Entry] = {
     "reposedm": Entry(
         "reposedm.pipelines.reposedm",
@@ -66,6 +70,14 @@ METHODS: dict[str, Entry] = {
         able=REPOSEDM,
     ),
     "preview": Entry("reposedm.pipelines.preview", "PreviewEngine"),
+    "reposedm-street": Entry(
+        "reposedm.pipelines.street",
+        "StreetPipeline",
+        (*_files("finest"), *_SHARED),
+        "python -m training.train --config street",
+        host_gb=1.5,
+        able=STREET,
+    ),
     "pidm": Entry(
         "reposedm.pipelines.baselines",
         "PIDMPipeline",
@@ -83,8 +95,11 @@ SWAPS: dict[str, Entry] = {
         "reposedm.pipelines.swap",
         "GarmentSwapPipeline",
         (
-            *_files("encoder", "pose_encoder", "unet"),
-            *(f"../reposedm/{name}/{WEIGHTS}" for name in ("autoencoder", "alignment")),
+            *_files("finest"),
+            *(
+                f"../reposedm/{name}/{WEIGHTS}"
+                for name in ("autoencoder", "alignment", "pose_encoder", "unet")
+            ),
         ),
         "python -m training.train --config swap",
         host_gb=1.5,

@@ -1,18 +1,16 @@
 """Garment swap: the person of a photo in the garment of another picture.
 
-Recurrent alignment warps the garment to the person's own pose; a small latent diffusion model
-paints the region under a mask, told of the pasted garment and of the person around it; everything
-outside of the mask is the photo's. Autoencoder and alignment are those of RePoseDM: their weights
-are not stored again.
+Recurrent alignment warps the garment to the person's own pose; the latent diffusion model paints
+the region under a mask, told of the person with the warped garment laid in; everything outside of
+the mask is the photo's. The networks are those of RePoseDM, but for the U-Net's finest grid, which
+learned from true answers: that alone is stored.
 """
 
 from __future__ import annotations
 
-import copy
-import os
+import dataclasses
 from collections.abc import Generator, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -23,11 +21,12 @@ from torch import nn
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.imaging.fill import fill_background
 from reposedm.models.autoencoder_adapters import as_autoencoder
+from reposedm.models.finest import FinestGrid
 from reposedm.pipelines.abilities import SWAP
 from reposedm.pipelines.base import Capabilities, Correspondence, Image, Output, Step, refuse_extras
 from reposedm.pipelines.conditions import Conditions
-from reposedm.pipelines.garment import Fitted, check_swap, frozen, known_of, swap_inputs, told
-from reposedm.pipelines.networks import NetworkPipeline
+from reposedm.pipelines.finest import SHARED, FinestPipeline, shared_fingerprint
+from reposedm.pipelines.garment import Fitted, check_swap, known_of, swap_inputs, told
 from reposedm.pipelines.reposedm import check_networks, default_sampler
 from reposedm.pipelines.run import (
     Plan,
@@ -39,51 +38,48 @@ from reposedm.pipelines.run import (
     run,
 )
 from reposedm.pipelines.sampling import Steering
-from reposedm.pipelines.weights import fingerprint, load_component, load_pipeline, network_class
 from reposedm.pose import Pose
 
-SHARED: Final = ("autoencoder", "alignment")
-"""Networks that come from RePoseDM's own folder."""
 MAX_RESAMPLE: Final = 10
 
 
-class GarmentSwapPipeline(NetworkPipeline):
+class GarmentSwapPipeline(FinestPipeline):
     """Person and garment to pictures of the person in the garment.
 
     Args:
-        autoencoder: ``Autoencoder``; RePoseDM's, frozen.
-        alignment: ``RecurrentPoseAlignment``; RePoseDM's, frozen.
-        encoder: ``PhotoEncoder`` of the fitted garment, without heat maps.
-        pose_encoder: ``PoseEncoder`` on heat maps.
-        unet: ``UNet`` with 2c + 1 extra channels, of which c + 1 are kept.
+        autoencoder: ``Autoencoder``; RePoseDM's.
+        alignment: ``RecurrentPoseAlignment``; RePoseDM's.
+        pose_encoder: ``PoseEncoder`` on heat maps; RePoseDM's.
+        unet: ``UNet``, RePoseDM's, with latents of the warped source among its extra channels.
         scheduler: the one of the training.
+        finest: ``FinestGrid`` to put into a copy of the U-Net; None: it is in there.
         native_size: (width, height) in pixels that the weights work at.
         sampler: one of ``sampling.SAMPLERS``; None: "ddim", or "euler" for a flow.
         steps: default number of steps.
         guidance_scale: default w_c; 1: none, half of the work.
-        autoencoder_fingerprint: of the autoencoder that the weights were trained with; "": this.
+        shared_fingerprint: of the networks that the weights were trained with; "": these.
 
     Raises:
         WeightsError: settings or networks that do not fit each other.
     """
 
     capabilities: Capabilities = SWAP
-    _optional_components: ClassVar[list[str]] = list(SHARED)
+    _optional_components: ClassVar[list[str]] = [*SHARED, "finest"]
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         autoencoder: nn.Module,
         alignment: nn.Module,
-        encoder: nn.Module,
         pose_encoder: nn.Module,
         unet: nn.Module,
         scheduler: Any,
         *,
+        finest: FinestGrid | None = None,
         native_size: Sequence[int] = (176, 256),
         sampler: str | None = None,
-        steps: int = 10,
+        steps: int = 1,
         guidance_scale: float = 1.0,
-        autoencoder_fingerprint: str = "",
+        shared_fingerprint: str = "",
     ) -> None:
         """Check, and keep references; arguments above."""
         super().__init__()
@@ -91,25 +87,21 @@ class GarmentSwapPipeline(NetworkPipeline):
         size = check_settings(native_size, sampler, steps, {"guidance_scale": guidance_scale})
         latents = as_autoencoder(autoencoder).latent_channels
         check_networks(
-            autoencoder, pose_encoder, unet, scheduler, sampler,
-            extra=(2 * latents + 1,), kept=latents + 1,
-        )  # fmt: skip
-        if encoder.config.heat_channels or encoder.config.resolution == "latent":
-            raise WeightsError("the garment's encoder takes a picture and no heat maps")
-        own = fingerprint(autoencoder)
-        if autoencoder_fingerprint not in ("", own):
-            raise WeightsError(
-                "the weights of the garment swap belong to another autoencoder than the one that "
-                "is installed: get both from the same release, or train the swap again "
-                "(python -m training.train --config swap)"
-            )
+            autoencoder, pose_encoder, unet, scheduler, sampler, extra=(latents, latents + 1)
+        )
+        if pose_encoder.config.pose_representation != "heat_maps":
+            raise WeightsError("the garment swap needs a pose encoder of heat maps")
+        own = _fingerprint(
+            autoencoder, alignment, pose_encoder, unet, expected=shared_fingerprint, config="swap"
+        )
         self.register_modules(
-            autoencoder=autoencoder, alignment=alignment, encoder=encoder,
-            pose_encoder=pose_encoder, unet=unet, scheduler=scheduler,
+            autoencoder=autoencoder, alignment=alignment, pose_encoder=pose_encoder,
+            unet=unet if finest is None else finest.put_into(unet), scheduler=scheduler,
+            finest=None,
         )  # fmt: skip
         self.register_to_config(
             native_size=list(size), sampler=sampler, steps=steps, guidance_scale=guidance_scale,
-            autoencoder_fingerprint=own,
+            shared_fingerprint=own,
         )  # fmt: skip
 
     def stream(
@@ -193,62 +185,15 @@ class GarmentSwapPipeline(NetworkPipeline):
                 garment_mask=garment_mask, source_mask=source_mask,
                 garment_person=garment_person, device=plan.device,
             )  # fmt: skip
-            given, warped = frozen(self.alignment, autoencoder, inputs, align=align)
+            shown, warped = told(self, inputs, align=align)
             warps.append(warped)
-            known = known_of(autoencoder, inputs, given, again)
-            shown = told(self, inputs.heat, given)
-            return Conditions(shown.pose, shown.context, shown.extra, None, known=known)
+            return dataclasses.replace(shown, known=known_of(autoencoder, inputs, again))
 
         inner = run(autoencoder, self.unet, self.scheduler, plan, conditions)
         backdrop = image if source_mask is None else fill_background(image, source_mask)
         cut_out = source_mask is not None
         mask = region_mask > 0
         return _finished(inner, image, backdrop, mask=mask, warps=warps, cut_out=cut_out)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write the swap's own networks in 16 bits; the shared ones are named by a fingerprint."""
-        present = dict(self.networks)
-        stored = {
-            name: None if name in SHARED else copy.deepcopy(network).half()
-            for name, network in present.items()
-        }
-        self.register_modules(**stored)
-        try:
-            super().save_pretrained(save_directory, **kwargs)
-        finally:
-            self.register_modules(**present)
-
-    def check_saved(self, folder: str | os.PathLike[str]) -> None:
-        """Read back the swap's own networks: the shared ones are not in the folder."""
-        load_pipeline(type(self), folder)
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        shared: str | os.PathLike[str] | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """Read a folder and the shared networks of another one, strictly.
-
-        Args:
-            pretrained_model_name_or_path: the swap's folder.
-            shared: the folder with ``autoencoder`` and ``alignment``; None: ``reposedm`` beside it.
-            kwargs: refused.
-
-        Raises:
-            WeightsError: anything absent, damaged, changed, unexpected or not finite, or another
-                autoencoder than the one of the training.
-        """
-        for name in kwargs:
-            raise SettingsError(f"{name} is not an option of the garment swap's weights")
-        folder = Path(pretrained_model_name_or_path).expanduser()
-        components, settings = load_pipeline(cls, folder)
-        beside = folder.parent / "reposedm" if shared is None else Path(shared).expanduser()
-        for name in SHARED:
-            components[name] = load_component(network_class(name, beside / name), beside / name)
-        return cls(**components, **settings)
 
 
 def _finished(
@@ -292,3 +237,6 @@ def _chosen_resample(resample: Any) -> int:
     if not 0 <= resample <= MAX_RESAMPLE:
         raise SettingsError(f"resample is a whole number in 0..{MAX_RESAMPLE}: not {resample}")
     return resample
+
+
+_fingerprint = shared_fingerprint  # an argument of the same name hides it

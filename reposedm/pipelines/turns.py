@@ -16,7 +16,7 @@ TOGETHER: Final = (
 )
 """Networks that may be on the accelerator at the same time."""
 
-ENTRANCES: Final = ("forward", "encode", "decode", "heat_maps")
+ENTRANCES: Final = ("forward", "along", "encode", "decode", "heat_maps")
 """Methods by which pipelines use networks."""
 
 

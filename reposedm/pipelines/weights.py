@@ -22,6 +22,7 @@ from reposedm.errors import RePoseError, WeightsError
 from reposedm.models.alignment import RecurrentPoseAlignment
 from reposedm.models.autoencoder import Autoencoder
 from reposedm.models.encoder import PhotoEncoder
+from reposedm.models.finest import FinestGrid
 from reposedm.models.higherhrnet import HigherHRNet
 from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.safe import load_safetensors_strict
@@ -46,6 +47,7 @@ NETWORKS: Final[dict[str, tuple[type[Any], ...]]] = {
     "encoder": (PhotoEncoder,),
     "pose_encoder": (PoseEncoder,),
     "unet": (UNet,),
+    "finest": (FinestGrid,),
     "estimator": (HigherHRNet,),
 }
 """Every class a component of this name can have. Module paths are public: weights name them."""
@@ -74,10 +76,15 @@ def network_class(name: str, folder: str | os.PathLike[str]) -> type[Any]:
     raise WeightsError(f"{folder} holds {found!r:.60}, and {name} must be {wanted}")
 
 
-def fingerprint(network: nn.Module) -> str:
-    """SHA-256 of a network's tensors, rounded to 16 bits: the same however they are stored."""
+def fingerprint(network: nn.Module, *, without: tuple[str, ...] = ()) -> str:
+    """SHA-256 of a network's tensors, rounded to 16 bits: the same however they are stored.
+
+    Tensors whose names begin as one of ``without`` do not count.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
+        if name.startswith(without):
+            continue
         digest.update(f"{name} {tuple(value.shape)} ".encode())
         rounded = value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         digest.update(rounded.contiguous().numpy().tobytes())

@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from reposedm.errors import ImageError, PoseError, SettingsError, WeightsError
-from reposedm.models.autoencoder import Autoencoder
-from reposedm.models.unet import UNet
 from reposedm.pipelines.base import Output, drain
-from reposedm.pipelines.garment import laid_in, person_picture, swap_inputs, without_region
-from reposedm.pipelines.swap import GarmentSwapPipeline
-from tests.pipelines.tiny import SIZE, generators, lively, person, tiny_swap
+from reposedm.pipelines.garment import (
+    Fitted,
+    known_share,
+    laid_in,
+    person_picture,
+    swap_inputs,
+    without_region,
+)
+from reposedm.pipelines.swap import SHARED, GarmentSwapPipeline
+from tests.pipelines.tiny import SIZE, generators, person, tiny_swap
 
 WIDTH, HEIGHT = SIZE
 
@@ -82,22 +87,13 @@ def test_the_garment_is_laid_in_under_the_mask_alone() -> None:
     assert torch.equal(whole * (1 - inputs.mask), bare * (1 - inputs.mask))
 
 
-def test_guidance_leaves_the_person_in_both_predictions() -> None:
-    network = lively(UNet.tiny(extra_channels=9, kept_channels=5), 3)
-    one = torch.ones(1, dtype=torch.bool)
-    noisy, pose = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
-    context = [torch.randn(1, 16, n, n) for n in (8, 4, 2)]
-    extra = torch.randn(1, 9, 8, 8)
-
-    def said(change: torch.Tensor) -> torch.Tensor:
-        t = torch.tensor([500])
-        return network(noisy, t, pose, context, extra=change, drop_pose=one, drop_photo=one)
-
-    other_garment, other_person = extra.clone(), extra.clone()
-    other_garment[:, 5:] += 1
-    other_person[:, :5] += 1
-    assert torch.equal(said(extra), said(other_garment))
-    assert not torch.allclose(said(extra), said(other_person))
+def test_what_is_known_is_the_person_and_the_garment() -> None:
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 8:] = 1
+    garment = torch.full((1, 4, 16, 16), -1.0)
+    garment[:, 3, :8] = 1
+    found = Fitted(garment, torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2), [])
+    assert known_share(found, mask)[0, 0].tolist() == [[1, 1], [1, 0]]
 
 
 def test_3_channels_and_no_mask_of_the_person_paint_the_whole_region() -> None:
@@ -140,35 +136,51 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("weights")
     pipe = tiny_swap()
     pipe.save_pretrained(root / "swap")
-    for name in ("autoencoder", "alignment"):
-        getattr(pipe, name).save_pretrained(root / "reposedm" / name)
+    write_shared(pipe, root / "reposedm")
     return root
+
+
+def write_shared(pipe: GarmentSwapPipeline, folder: Path) -> None:
+    for name in SHARED:
+        getattr(pipe, name).save_pretrained(folder / name)
 
 
 def test_shared_networks_are_not_stored_again(saved: Path) -> None:
     folders = {path.name for path in (saved / "swap").iterdir() if path.is_dir()}
-    assert folders == {"encoder", "pose_encoder", "unet", "scheduler"}
+    assert folders == {"finest", "scheduler"}
     again = GarmentSwapPipeline.from_pretrained(saved / "swap")
     theirs, ours = (call(pipe).images[0].astype(int) for pipe in (again, tiny_swap()))
     assert np.abs(theirs - ours).max() <= 3  # stored in 16 bits
 
 
-def test_another_autoencoder_is_refused(saved: Path, tmp_path: Path) -> None:
-    lively(Autoencoder.tiny(4), 9, 0.7).save_pretrained(tmp_path / "autoencoder")
-    tiny_swap().alignment.save_pretrained(tmp_path / "alignment")
-    with pytest.raises(WeightsError, match="another autoencoder"):
+def test_what_the_swap_learned_is_stored_and_nothing_else(saved: Path, tmp_path: Path) -> None:
+    """Reposing's own finest grid is another one, and is not touched."""
+    pipe = tiny_swap()
+    with torch.no_grad():
+        pipe.unet.stem.weight.zero_()
+    write_shared(pipe, tmp_path)
+    again = GarmentSwapPipeline.from_pretrained(saved / "swap", shared=tmp_path)
+    assert again.unet.stem.weight.any()
+    assert torch.equal(again.unet.middle.blocks[0].convolutions.norm1.weight,
+                       pipe.unet.middle.blocks[0].convolutions.norm1.weight)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_other_networks_of_reposing_are_refused(saved: Path, tmp_path: Path, name: str) -> None:
+    pipe = tiny_swap()
+    with torch.no_grad():
+        for value in getattr(pipe, name).parameters():
+            value.mul_(1.5)
+    write_shared(pipe, tmp_path)
+    with pytest.raises(WeightsError, match="belong to other weights of RePoseDM"):
         GarmentSwapPipeline.from_pretrained(saved / "swap", shared=tmp_path)
     with pytest.raises(WeightsError):
         GarmentSwapPipeline.from_pretrained(saved / "swap", shared=tmp_path / "nothing")
 
 
-def test_networks_of_reposing_do_not_fit() -> None:
-    with pytest.raises(WeightsError, match="extra channels are 9 and keep 5, not 4 and 0"):
-        pipe = tiny_swap()
-        GarmentSwapPipeline(
-            pipe.autoencoder, pipe.alignment, pipe.encoder, pipe.pose_encoder,
-            UNet.tiny(extra_channels=4), pipe.scheduler, native_size=SIZE,
-        )  # fmt: skip
+def test_a_network_that_is_not_shown_the_garment_does_not_fit() -> None:
+    with pytest.raises(WeightsError, match="extra channels are 4 or 5"):
+        tiny_swap(gated=False, extra=False)
 
 
 def test_the_stream_ends_in_the_output_of_the_call() -> None:

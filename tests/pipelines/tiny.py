@@ -17,6 +17,7 @@ from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines.baselines import PIDMPipeline
 from reposedm.pipelines.reposedm import RePoseDMPipeline
+from reposedm.pipelines.street import StreetPipeline
 from reposedm.pipelines.swap import GarmentSwapPipeline
 from reposedm.pose import Pose
 from tests import drawn
@@ -44,7 +45,6 @@ def parts(
     extra: bool = True,
     gated: bool = False,
     pose: str = "heat_maps",
-    swap: bool = False,
 ) -> dict[str, Any]:
     """The networks that all pipelines share, and the scheduler."""
     torch.manual_seed(3)
@@ -62,8 +62,6 @@ def parts(
     channels: dict[str, Any] = {"extra_channels": 4 if extra else 0}
     if gated:
         channels = {"extra_channels": 5, "gated": (0,)}
-    if swap:
-        channels = {"extra_channels": 9, "kept_channels": 5}
     unet = UNet.tiny(**channels, prediction=prediction, learn_variance=learn_variance)
     return {
         "autoencoder": lively(Autoencoder.tiny(image_channels), 1),
@@ -107,18 +105,24 @@ def tiny_pidm(**options: Any) -> PIDMPipeline:
 
 
 def tiny_swap(**options: Any) -> GarmentSwapPipeline:
-    names = ("image_channels", "prediction", "learn_variance")
-    shared = parts(swap=True, **{name: options.pop(name) for name in names if name in options})
+    names = ("image_channels", "prediction", "learn_variance", "extra", "gated")
+    given = {"gated": True} | {name: options.pop(name) for name in names if name in options}
+    shared = parts(**given)
     torch.manual_seed(5)
     channels = shared["autoencoder"].image_channels
-    encoder = PhotoEncoder(
-        photo_channels=channels, heat_channels=0, width=16, features=16, blocks=1, resolution="half"
-    )
     alignment = RecurrentPoseAlignment.tiny(photo_channels=channels, initial="limbs")
     return GarmentSwapPipeline(
         **shared,
         alignment=lively(alignment, 6, 0.05),
-        encoder=lively(encoder, 7),
+        **({"native_size": SIZE, "steps": 4} | options),
+    )
+
+
+def tiny_street(**options: Any) -> StreetPipeline:
+    torch.manual_seed(5)
+    return StreetPipeline(
+        **parts(gated=True),
+        alignment=lively(RecurrentPoseAlignment.tiny(), 6, 0.05),
         **({"native_size": SIZE, "steps": 4} | options),
     )
 

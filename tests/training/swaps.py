@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from reposedm.models.alignment import RecurrentPoseAlignment
-from reposedm.models.autoencoder import Autoencoder
-from tests.pipelines.tiny import lively
+from tests.pipelines.tiny import tiny_reposedm
 from training.synthetic.labels import PARTS, SEGMENTS
 
 HEIGHT, WIDTH, VIEWS = 96, 64, 3
@@ -57,13 +55,14 @@ def write_folder(root: Path, identities: int = 3) -> Path:
 
 
 def write_shared(root: Path) -> Path:
-    """Autoencoder and alignment of reposing, tiny, with random weights."""
+    """A pipeline of reposing, tiny, with random weights."""
     torch.manual_seed(1)
-    lively(Autoencoder.tiny(4), 1).save_pretrained(root / "autoencoder")
-    alignment = RecurrentPoseAlignment.tiny(
-        photo_channels=4, initial="learned", prior_width=16, prior_blocks=1
-    )
-    lively(alignment, 2, 0.05).save_pretrained(root / "alignment")
+    alignment = {"photo_channels": 4, "initial": "learned", "prior_width": 16, "prior_blocks": 1}
+    pipe = tiny_reposedm(
+        steer=False, gated=True, learn_variance=False, prediction="v_prediction",
+        alignment=alignment,
+    )  # fmt: skip
+    pipe.save_pretrained(root)
     return root
 
 
@@ -72,12 +71,7 @@ def settings(data: Path, shared: Path) -> list[str]:
     return [
         f"data.root={data}",
         f"data.size=[{HEIGHT},{WIDTH}]",
-        f"init.autoencoder={shared / 'autoencoder'}",
-        f"init.alignment={shared / 'alignment'}",
-        "models.unet={preset: tiny, widths: [16, 16, 16], head_width: 8, blocks: 1,"
-        " prediction: sample, learn_variance: false}",
-        "models.encoder={width: 16, features: 16, levels: 3, blocks: 1, resolution: half}",
-        "models.pose_encoder={width: 8, channels: 4, blocks: 0}",
+        f"init.pipeline={shared}",
         "stages.diffusion={steps: 4, batch: 2, learning_rate: 1.0e-3, ema: 0.9}",
         "diffusion.draws=2",
         "checkpoint={every: 1, keep: 20}",

@@ -117,7 +117,7 @@ def test_one_outfit_alone_and_a_wrong_size_are_refused(triples: SwapTriples, fol
         make_swap_batch([triples[0]], (64, 64))
     batch = make_swap_batch([triples[0], triples[1]], (HEIGHT, WIDTH))
     assert len(batch) == 2 and batch.inputs.mask.shape == (2, 1, HEIGHT, WIDTH)
-    assert batch.sample(1).garment_heat.shape == (1, 18, HEIGHT // 8, WIDTH // 8)
+    assert batch.painted.shape == (2, 1, HEIGHT // 8, WIDTH // 8)
     lines = (folder / "index.jsonl").read_text("utf-8").replace('"outfits": 2', '"outfits": 1')
     other = folder / "one"
     other.mkdir()

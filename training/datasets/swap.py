@@ -214,12 +214,11 @@ class Varied:
     Args:
         triples: of a split.
         seed: of the changes.
-        variants: epochs after which everything comes again; 0: never.
     """
 
-    def __init__(self, triples: SwapTriples, seed: int = 0, variants: int = 0) -> None:
+    def __init__(self, triples: SwapTriples, seed: int = 0) -> None:
         """Wrap."""
-        self.triples, self.seed, self.variants = triples, seed, variants
+        self.triples, self.seed = triples, seed
 
     def __len__(self) -> int:
         """The number of triples."""
@@ -228,7 +227,6 @@ class Varied:
     def __getitem__(self, key: Key | tuple[int, int]) -> SwapSample:
         """The triple ``key[1]`` as epoch ``key[0]`` shows it; its name tells all that was drawn."""
         epoch, index = key
-        epoch = epoch % self.variants if self.variants else epoch
         rng = np.random.default_rng((self.seed, 16, epoch, index))
         sample = varied(self.triples[epoch, index], rng)
         return dataclasses.replace(sample, name=f"{sample.name}-{epoch}")

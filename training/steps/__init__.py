@@ -5,7 +5,6 @@
     prior         two poses -> the same, the start of alignment, where it is learned
     alignment     photo and two poses -> where each cell of the target looks in the photo
     diffusion     Eq. (3) and (4): the noise in a latent, given photo and pose
-                  (``steps.swap`` with method "swap")
     parser, landmarks    see ``training.garments.steps``
 
 Losses are means over samples, so gradients of several processes may be averaged.
@@ -28,7 +27,6 @@ from training.steps.autoencoder import autoencoder_step
 from training.steps.conditions import Logs
 from training.steps.diffusion import diffusion_step
 from training.steps.estimator import estimator_step
-from training.steps.swap import swap_step
 
 
 def training_step(
@@ -44,8 +42,6 @@ def training_step(
         "parser": parser_step,
         "landmarks": landmarks_step,
     }
-    if components.config.method == "swap":
-        steps["diffusion"] = swap_step
     loss, logs = steps[stage](components, batch, draws)
     return loss, {name: value.detach().float() for name, value in logs.items()}
 

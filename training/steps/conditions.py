@@ -13,18 +13,22 @@ from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.mapping import Limbs, limbs_of
 from reposedm.pipelines.baselines import encoded
 from reposedm.pipelines.conditions import Conditions, Inputs
+from reposedm.pipelines.garment import told
 from reposedm.pipelines.reposedm import aligned
 from training.components import Components
 from training.kept import KeptBatch
 from training.loader import TrainingBatch
+from training.swap_batch import SwapBatch
 
 Logs = dict[str, Tensor]
 
 
 def conditions_of_batch(
-    components: Components, batch: TrainingBatch
+    components: Components, batch: TrainingBatch | SwapBatch
 ) -> tuple[Conditions, Alignment | None]:
     """What the U-Net is told, by the pipelines' own functions; and the alignment, if there is."""
+    if isinstance(batch, SwapBatch):
+        return told(components, batch.inputs)[0], None
     network, inputs = as_autoencoder(components.autoencoder), inputs_of_batch(batch)
     if components.alignment is not None and components.alignment.config.initial == "learned":
         inputs = dataclasses.replace(inputs, limbs=limbs_of_batch(batch))

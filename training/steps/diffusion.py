@@ -21,12 +21,13 @@ from training.kept import KeptBatch
 from training.loader import TrainingBatch
 from training.steps.alignment import alignment_loss
 from training.steps.conditions import Logs, conditions_of_batch, kept_conditions, repeated
+from training.swap_batch import SwapBatch
 
 HEAD: Final = [NOSE, R_EYE, L_EYE, R_EAR, L_EAR]
 
 
 def diffusion_step(
-    components: Components, batch: TrainingBatch | KeptBatch, draws: Draws
+    components: Components, batch: TrainingBatch | SwapBatch | KeptBatch, draws: Draws
 ) -> tuple[Tensor, Logs]:
     """Eq. (4): L_mse of Eq. (3), on the guided noise of Eq. (15) if so configured, and L_vlb."""
     settings = components.config.diffusion
@@ -76,7 +77,7 @@ def diffusion_step(
 
 
 def _told(
-    components: Components, batch: TrainingBatch | KeptBatch
+    components: Components, batch: TrainingBatch | SwapBatch | KeptBatch
 ) -> tuple[Tensor, Conditions, Alignment | None]:
     """y_0, what the U-Net is told, and what alignment found, where it was asked."""
     if isinstance(batch, KeptBatch):
@@ -87,9 +88,16 @@ def _told(
     return clean, *conditions_of_batch(components, batch)
 
 
-def loss_weight(components: Components, batch: TrainingBatch | KeptBatch) -> Tensor | None:
-    """Of each number of the latents in the loss, (B, c | 1, h, w); None: all the same, Eq. (3)."""
+def loss_weight(
+    components: Components, batch: TrainingBatch | SwapBatch | KeptBatch
+) -> Tensor | None:
+    """Of each number of the latents in the loss, (B, c | 1, h, w); None: all the same, Eq. (3).
+
+    In a swap what lies outside of the mask hardly counts: the photo will be there.
+    """
     settings = components.config.diffusion
+    if not isinstance(batch, TrainingBatch) and batch.painted is not None:
+        return (batch.painted + components.config.swap.outside) * channel_weight(components)
     if not settings.power and settings.head == 1:
         return None
     near = F.max_pool2d(batch.target_heat[:, HEAD], 3, stride=1, padding=1)  # B,5,h,w

@@ -30,6 +30,7 @@ FORMAT: Final = 1
 SEED_STEP: Final = 1000003
 """Identities of two seeds of a data set never meet."""
 PER_FOLDER: Final = 1000
+_SURVEILLED: Final = 128
 MODES: Final = ("studio", "wild", "mixed", "surveillance")
 
 
@@ -163,13 +164,21 @@ def render_identity(job: tuple[Plan, int]) -> dict[str, Any]:
 
 def _session(plan: Plan, assets: Assets, seed: int) -> tuple[Session, tuple[int, ...]]:
     if plan.mode == "surveillance":
-        return render_surveillance(assets, seed, plan.poses, plan.size, samples=plan.samples)
+        session, cameras = render_surveillance(
+            assets, seed, plan.poses, plan.size, samples=plan.samples, one_camera=plan.one_camera
+        )
+        return session, () if plan.one_camera else cameras
     wild = plan.mode == "wild" or (plan.mode == "mixed" and seed % 2 == 1)
     session = render_session(
         assets, seed, plan.poses, plan.size, style="wild" if wild else "studio",
         samples=plan.samples, full_body=plan.full_body,
     )  # fmt: skip
     return session, ()
+
+
+def _film_width(plan: Plan) -> int:
+    """What blur is in proportion to: small pictures of surveillance are parts of large ones."""
+    return _SURVEILLED if plan.mode == "surveillance" else plan.size[1]
 
 
 def _photographed(plan: Plan, views: tuple[View, ...], seed: int) -> list[dict[str, Any]]:
@@ -179,7 +188,7 @@ def _photographed(plan: Plan, views: tuple[View, ...], seed: int) -> list[dict[s
         image, alpha = view.image, view.alpha
         if plan.photographic:
             key = (seed, 13) if plan.one_camera else (seed, 13, index)
-            film = sample_film(np.random.default_rng(key), plan.photographic, plan.size[1])
+            film = sample_film(np.random.default_rng(key), plan.photographic, _film_width(plan))
             if plan.one_camera:
                 film = replace(film, seed=film.seed + index)
             image, changed = photograph(film, image, alpha)

@@ -64,8 +64,13 @@ def render_surveillance(
     *,
     outfit: Outfit | None = None,
     samples: int = 2,
+    one_camera: bool = False,
 ) -> tuple[Session, tuple[int, ...]]:
-    """A person before several of the six cameras, and which they are; whole body, any turn."""
+    """A person before several of the six cameras, and which they are; whole body, any turn.
+
+    With ``one_camera`` all views are of one camera, which is the person's own and none of the six:
+    pairs to learn reposing from, for any such camera.
+    """
     for attempt in range(TRIES):
         number = seed + attempt * NEXT_SEED
         person = make_person(assets, number, outfit)
@@ -73,6 +78,8 @@ def render_surveillance(
         order = np.concatenate([rng.permutation(CAMERAS) for _ in range(-(-views // CAMERAS))])
         chosen = tuple(int(camera) for camera in order[:views])
         stations = posts()
+        if one_camera:
+            chosen, stations = (0,) * views, (_post(np.random.default_rng((number, 12))),)
         made = tuple(
             sample_view(
                 assets, person, stations[camera].scene, index, size, samples=samples,

@@ -201,6 +201,17 @@ def test_six_cameras_see_the_same_person_differently(assets: Assets) -> None:
     assert np.array_equal(again.views[3].image, session.views[3].image)
 
 
+def test_one_camera_sees_a_person_in_one_place(assets: Assets, tmp_path: Path) -> None:
+    session, cameras = render_surveillance(assets, SEED, 2, one_camera=True)
+    assert len(set(cameras)) == 1
+    heights = [view.camera.height for view in session.views]
+    assert session.views[0].scene == session.views[1].scene and max(heights) < 2 * min(heights)
+    plan = Plan(str(tmp_path), str(assets.folder), identities=1, poses=2, size=(64, 48), seed=3,
+                mode="surveillance", one_camera=True, photographic=1.0, workers=0)  # fmt: skip
+    (record,) = render_dataset(plan)
+    assert "cameras" not in record  # none of the six
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, assets: Assets) -> Path:
     out = tmp_path_factory.mktemp("rendered")
