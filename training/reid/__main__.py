@@ -66,7 +66,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run = commands.add_parser("run", help="the experiment; go on where it was")
     run.set_defaults(run=_run)
     _add_common(run)
-    run.add_argument("--method", default="preview", help="that generates (default: %(default)s)")
+    run.add_argument(
+        "--method", action="append", help="that generates, an arm each (default: preview)"
+    )
     run.add_argument("--generated", type=Path, help="a folder of: python -m reposedm augment")
     run.add_argument("--arms", help="in place of the configuration's: real,repeated,...")
     run.add_argument("--fractions", help="likewise: 20,60")
@@ -83,7 +85,8 @@ def _run(options: argparse.Namespace) -> int:
     config = _changed(_ready(options), options)
     with Stop(options.max_minutes) as stop:
         experiment = Experiment(
-            config, _market(options), options.out, options.method, options.generated,
+            config, _market(options), options.out, tuple(options.method or ["preview"]),
+            options.generated,
             options.assets, options.device, lambda: stop.wanted, _say,
         )  # fmt: skip
         whole = experiment.run()

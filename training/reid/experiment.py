@@ -2,9 +2,10 @@
 
     RUN/experiment.json          what was asked for; a run goes on only with the same
     RUN/generated/METHOD-FRACTION-sSEED/    pictures and their manifest
-    RUN/runs/ARM-FRACTION-sSEED.json        one trained model's numbers, written when it is measured
+    RUN/runs/ARM[-METHOD]-FRACTION-sSEED.json   one trained model's numbers, written when measured
 
-A stop loses at most the model that is being trained.
+A stop loses at most the model that is being trained. Methods can be added later: what does not
+generate is shared by them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reposedm.augment.bench import weights_hash
 from reposedm.errors import SettingsError
 from training.files import write_atomically
 from training.lock import locked
@@ -45,7 +47,7 @@ class Experiment:
         config: what is compared.
         market: on which set.
         out: the folder.
-        method: that generates; any name if ``generated`` is given.
+        methods: that generate, each an arm of its own; not used if ``generated`` is given.
         generated: a folder of ``python -m reposedm augment``; None: generated here.
         assets: of the renderer, for the oracle.
         device: of torch, for training.
@@ -56,7 +58,7 @@ class Experiment:
     config: ReidConfig
     market: Market
     out: Path
-    method: str = "preview"
+    methods: tuple[str, ...] = ("preview",)
     generated: Path | None = None
     assets: str = ""
     device: str = "cpu"
@@ -67,7 +69,7 @@ class Experiment:
 
     def missing(self) -> list[Job]:
         """What has no result yet, in order."""
-        return [job for job in jobs(self.config.protocol) if not self._file(job).is_file()]
+        return [job for job in self._jobs() if not self._file(job).is_file()]
 
     def run(self) -> bool:
         """Do what is missing; False if it was stopped before the end.
@@ -77,7 +79,7 @@ class Experiment:
         """
         with locked(self.out):
             self._begin()
-            whole = len(jobs(self.config.protocol))
+            whole = len(self._jobs())
             for job in self.missing():
                 if self.stop():
                     return False
@@ -94,17 +96,27 @@ class Experiment:
                           f"{result['cpu_seconds']:.0f} CPU seconds")  # fmt: skip
         return True
 
+    def _jobs(self) -> list[Job]:
+        return jobs(self.config.protocol, self._generators)
+
+    @property
+    def _generators(self) -> tuple[str, ...]:
+        """Names of what generates."""
+        return self.methods if self.generated is None else (f"folder-{self.generated.name}",)
+
     def _begin(self) -> None:
-        asked = {
+        asked: dict[str, Any] = {
             "format": FORMAT, "version": VERSION, "digest": self.config.digest(),
             "config": self.config.record(), "set": fingerprint(self.market),
             "counts": self.market.counts, "synthetic": self._is_synthetic,
-            "method": self.method if self.generated is None else f"folder {self.generated.name}",
+            "methods": list(self._generators),
         }  # fmt: skip
         file = self.out / ASKED
         if file.is_file():
             begun = read_json(file)
-            for name in ("version", "digest", "set", "method"):
+            methods = (*begun.get("methods", ()), *self._generators)
+            asked["methods"] = list(dict.fromkeys(methods))
+            for name in ("version", "digest", "set"):
                 if begun.get(name) != asked[name]:
                     raise SettingsError(
                         f"{self.out} holds an experiment with another {name} "
@@ -142,7 +154,8 @@ class Experiment:
         return {
             "format": FORMAT, "version": VERSION, "digest": self.config.digest(),
             "arm": job.arm, "fraction": job.fraction, "seed": job.seed,
-            "method": self._made_by(job), "donors": protocol.donors, "fit": protocol.fit,
+            "method": self._made_by(job), "weights": self._weights(job),
+            "donors": protocol.donors, "fit": protocol.fit,
             "real": len(chosen), "added": len(added), "not_made": lacking,
             "steps": count, "batch": recipe.people * recipe.each, "loss": trained.loss,
             "scores": scores.record(),
@@ -151,9 +164,13 @@ class Experiment:
             "machine": machine(self.device), "versions": versions(), "commit": commit(),
         }  # fmt: skip
 
+    def _weights(self, job: Job) -> str:
+        """A hash of the generating method's weights; "" where none are known."""
+        return weights_hash(job.method) if job.method and self.generated is None else ""
+
     def _made_by(self, job: Job) -> str | None:
-        if job.arm == "generated":
-            return self.method if self.generated is None else "folder"
+        if job.method:
+            return job.method
         return {"oracle": "the renderer", "repeated": "the sources again"}.get(job.arm)
 
     def _added(self, job: Job, chosen: Sequence[Shot]) -> tuple[tuple[Shot, ...], int]:
@@ -174,7 +191,7 @@ class Experiment:
         if job.arm == "repeated":
             found = _sources(chosen, [draw.source.source for draw in wanted])
             return found, lacking - len(found)
-        name = self.method if job.arm == "generated" else "oracle"
+        name = job.method or "oracle"
         folder = self.out / "generated" / f"{name}-{job.fraction:03d}-s{job.seed}"
         made = self._maker(name).make(wanted, folder, self.stop)
         if made is None:
@@ -189,7 +206,7 @@ class Experiment:
         return found
 
     def _known(self) -> Poses:
-        return self._maker(self.method).known
+        return self._maker(self.methods[0]).known
 
     def _maker(self, name: str) -> Generator:
         if name not in self._makers:

@@ -34,16 +34,19 @@ class Job:
         arm: of ``config.ARMS``.
         fraction: of the real pictures kept, per cent.
         seed: of everything drawn.
+        method: that generates, of arm "generated"; "" of the others.
     """
 
     arm: Arm
     fraction: int
     seed: int
+    method: str = ""
 
     @property
     def name(self) -> str:
         """Of its file."""
-        return f"{self.arm}-{self.fraction:03d}-s{self.seed}"
+        made = f"{self.arm}-{self.method}" if self.method else self.arm
+        return f"{made}-{self.fraction:03d}-s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,19 @@ class Draw:
     seed: int
 
 
-def jobs(protocol: ProtocolConfig) -> list[Job]:
-    """All models, seed by seed, so that an experiment cut short has whole seeds; oracles last."""
+def jobs(protocol: ProtocolConfig, methods: Sequence[str]) -> list[Job]:
+    """All models, seed by seed, so that an experiment cut short has whole seeds; oracles last.
+
+    Args:
+        protocol: what is compared.
+        methods: that generate; arm "generated" is there once for each.
+    """
     ordered = [
-        Job(arm, fraction, seed)
+        Job(arm, fraction, seed, method)
         for seed in protocol.seeds
         for fraction in protocol.fractions
         for arm in protocol.arms
+        for method in (methods if arm == "generated" else ("",))
     ]
     return sorted(ordered, key=lambda job: job.arm == "oracle")
 

@@ -20,7 +20,8 @@ from training.table import PUBLISHED
 FORMAT: Final = "reposedm-reid-results"
 VERSION: Final = 1
 METRICS: Final = ("mean_ap", "mean_ap_trapezoid", "rank1", "rank5", "rank10")
-DIFFERENCES: Final = (("generated", "repeated"), ("generated", "real"), ("oracle", "repeated"))
+BASES: Final = ("repeated", "real")
+"""Arms that every generating method is compared with, and the oracle with the first."""
 LABELS: Final = {
     "real": "real alone, its own number of steps",
     "repeated": "real, repeated to as many steps",
@@ -44,8 +45,9 @@ def collect(run: Path, command: str) -> dict[str, Any]:
             raise DataError(f"{one['arm']} {one['fraction']} s{one['seed']} in {run} was trained "
                             "with other settings than experiment.json says")  # fmt: skip
     protocol = asked["config"]["protocol"]
-    done = {(one["arm"], one["fraction"], one["seed"]) for one in runs}
-    wanted = [(arm, fraction, seed) for arm in protocol["arms"]
+    done = {(*_arm(one), one["fraction"], one["seed"]) for one in runs}
+    wanted = [(arm, method, fraction, seed) for arm in protocol["arms"]
+              for method in (asked["methods"] if arm == "generated" else [""])
               for fraction in protocol["fractions"] for seed in protocol["seeds"]]  # fmt: skip
     return {
         "format": FORMAT, "version": VERSION, "experiment": asked,
@@ -77,7 +79,7 @@ def page(results: Mapping[str, Any]) -> str:
         "measured ones of that set and network alone.",
         _by_fraction(asked, rows, published["rows"], shares, fractions),
         "## All numbers",
-        _all_numbers(rows, asked["method"]),
+        _all_numbers(rows),
         "## Differences, seed by seed",
         "Both models of a pair share real pictures, seed, first weights and number of steps "
         "(but for \"real\", which trains for fewer).",
@@ -89,13 +91,16 @@ def page(results: Mapping[str, Any]) -> str:
 
 def means(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each arm and fraction."""
-    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for one in runs:
-        groups.setdefault((one["arm"], one["fraction"]), []).append(one)
+        groups.setdefault((*_arm(one), one["fraction"]), []).append(one)
     found = []
-    for (arm, fraction), same in sorted(groups.items(), key=lambda item: _place(*item[0])):
+    for (arm, method, fraction), same in sorted(
+        groups.items(), key=lambda item: (item[0][2], ARMS.index(item[0][0]), item[0][1])
+    ):
         found.append({
-            "arm": arm, "fraction": fraction, "seeds": [one["seed"] for one in same],
+            "arm": arm, "method": method, "fraction": fraction,
+            "seeds": [one["seed"] for one in same],
             "real": [one["real"] for one in same], "added": [one["added"] for one in same],
             "steps": [one["steps"] for one in same],
             **{name: over_seeds([one["scores"][name] for one in same]) for name in METRICS},
@@ -103,27 +108,38 @@ def means(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _place(arm: str, fraction: int) -> tuple[int, int]:
-    return fraction, ARMS.index(arm)
+def _arm(run: Mapping[str, Any]) -> tuple[str, str]:
+    """Arm of a run, and the method that generated where it is that which differs."""
+    return run["arm"], run["method"] if run["arm"] == "generated" else ""
 
 
 def differences(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of arms with the same fraction and seed."""
-    scores = {(one["arm"], one["fraction"], one["seed"]): one["scores"] for one in runs}
+    scores = {(_arm(one), one["fraction"], one["seed"]): one["scores"] for one in runs}
+    arms = sorted({arm for arm, _, _ in scores}, key=lambda arm: (ARMS.index(arm[0]), arm[1]))
+    made = [arm for arm in arms if arm[0] == "generated"]
+    pairs = [(arm, (base, "")) for arm in made for base in BASES]
+    pairs += [(one, other) for one in made for other in made if one[1] != other[1] == "preview"]
+    pairs += [(("oracle", ""), (BASES[0], ""))]
     found = []
     for fraction in sorted({one["fraction"] for one in runs}):
-        for better, base in DIFFERENCES:
+        for better, base in pairs:
             seeds = sorted(seed for arm, part, seed in scores
                            if (arm, part) == (better, fraction)
                            and (base, fraction, seed) in scores)  # fmt: skip
             if seeds:
                 found.append({
-                    "fraction": fraction, "of": better, "over": base, "seeds": seeds,
+                    "fraction": fraction, "of": _named(better), "over": _named(base),
+                    "seeds": seeds,
                     **{name: over_seeds([scores[better, fraction, seed][name]
                                          - scores[base, fraction, seed][name] for seed in seeds])
                        for name in ("mean_ap", "rank1")},
                 })  # fmt: skip
     return found
+
+
+def _named(arm: tuple[str, str]) -> str:
+    return f"{arm[0]} by {arm[1]}" if arm[1] else arm[0]
 
 
 def _by_fraction(
@@ -141,22 +157,24 @@ def _by_fraction(
         printed = dict(zip(shares, row["map"], strict=True))
         cells = [str(printed.get(fraction, "")) for fraction in fractions]
         lines.append([f"{row['method']} (published)", "Market-1501, ResNet-50", *cells])
-    for arm in ARMS:
-        of_arm = {row["fraction"]: row["mean_ap"] for row in rows if row["arm"] == arm}
-        if of_arm:
-            cells = [_per_cent(of_arm.get(fraction)) for fraction in fractions]
-            label = LABELS[arm].format(method=asked["method"])
-            lines.append([label, f"{what}, {network['backbone']}", *cells])
+    for arm, method in dict.fromkeys(
+        (row["arm"], row["method"]) for row in sorted(rows, key=lambda row: ARMS.index(row["arm"]))
+    ):
+        of_arm = {row["fraction"]: row["mean_ap"] for row in rows
+                  if (row["arm"], row["method"]) == (arm, method)}  # fmt: skip
+        cells = [_per_cent(of_arm.get(fraction)) for fraction in fractions]
+        label = LABELS[arm].format(method=method)
+        lines.append([label, f"{what}, {network['backbone']}", *cells])
     return table(lines)
 
 
-def _all_numbers(rows: Sequence[Mapping[str, Any]], method: str) -> str:
+def _all_numbers(rows: Sequence[Mapping[str, Any]]) -> str:
     heads = ["kept", "training pictures", "real", "added", "steps", "seeds", "mAP",
              "mAP (trapezoid)", "Rank-1", "Rank-5", "Rank-10"]  # fmt: skip
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
         lines.append([
-            f"{row['fraction']} %", LABELS[row["arm"]].format(method=method),
+            f"{row['fraction']} %", LABELS[row["arm"]].format(method=row["method"]),
             _range(row["real"]), _range(row["added"]), _range(row["steps"]),
             ", ".join(map(str, row["seeds"])), *(_per_cent(row[name]) for name in METRICS),
         ])  # fmt: skip
@@ -193,9 +211,9 @@ def _how(results: Mapping[str, Any]) -> str:
         f"{'ImageNet weights' if network['weights'] else 'from random weights'}; "
         f"{recipe['epochs']} epochs of batches of {recipe['people']} x {recipe['each']}, Adam "
         f"{recipe['learning_rate']:g}.",
-        f"- Generated pictures: {asked['method']}; every identity is topped up to its number; the "
-        f"pose is drawn from {protocol['donors']} identity's kept pictures and put onto the "
-        f"source's picture ({protocol['fit']}).",
+        f"- Generated pictures: {', '.join(asked['methods'])}; every identity is topped up to its "
+        f"number; the pose is drawn from {protocol['donors']} identity's kept pictures and put "
+        f"onto the source's picture ({protocol['fit']}).",
         f"- {results['cpu_seconds'] / 60:.1f} CPU minutes in all; {len(results['missing'])} of "
         f"the planned runs are missing; commit {results['commit'] or 'unknown'}.",
         *(f"- Machine: {one}" for one in sorted(machines)),
