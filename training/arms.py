@@ -27,7 +27,9 @@ FREE: Final = ("copy-source", "limb-warp", "preview")
 """Arms without weights, the cheapest first."""
 TRAINED: Final = ("b1", "b2", "full")
 """The paper's arms; any other name may be given besides."""
-METHODS: Final = {"RePoseDMPipeline": "reposedm", "PIDMPipeline": "pidm"}
+METHODS: Final = {
+    "RePoseDMPipeline": "reposedm", "PIDMPipeline": "pidm", "StreetPipeline": "reposedm-street",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def answers(
     for arm, align in (("swap", True), ("swap-limbs", False)):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         made = answer(pipeline, sample, generators=generators, steps=steps, align=align)
-        yield arm, [image[..., :3] for image in made.images]
+        yield arm, made
     pasted = PasteWarp().stream(
         sample.image, sample.pose, sample.garment, sample.garment_pose,
         garment_mask=share(sample.garment_mask), region_mask=sample.mask.astype(np.float32),

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reposedm.imaging.composite import over
+from reposedm.imaging.fill import fill_background
 from reposedm.pipelines.base import Output
 from training.components import Components
 from training.datasets.swap import SwapSample
@@ -31,14 +33,14 @@ def swap_grid(components: Components) -> Pixels:
             sample,
             steps=config.log.sample_steps,
             generators=[torch.Generator().manual_seed(config.seed + number)],
-        ).images[0]
-        rows.append(row(sample, [made[..., :3]]))
+        )[0]
+        rows.append(row(sample, [made]))
     return np.concatenate(rows)
 
 
-def answer(method: Any, sample: SwapSample, **options: Any) -> Output:
-    """What a swap method makes of a triple; it is never shown the truth."""
-    found: Output = method(
+def answer(method: Any, sample: SwapSample, **options: Any) -> list[Pixels]:
+    """What a swap method makes of a triple, on its background; it is never shown the truth."""
+    made: Output = method(
         sample.image,
         sample.pose,
         sample.garment,
@@ -50,7 +52,9 @@ def answer(method: Any, sample: SwapSample, **options: Any) -> Output:
         garment_person=None if sample.product else share(sample.wearer),
         **options,
     )
-    return found
+    behind = fill_background(sample.image, share(sample.alpha))
+    inside = sample.mask[..., None]
+    return [np.where(inside, over(behind, image), sample.image) for image in made.images]
 
 
 def row(sample: SwapSample, answers: list[Pixels]) -> Pixels:

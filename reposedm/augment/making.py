@@ -25,7 +25,9 @@ from reposedm.augment.settings import AugmentSettings
 from reposedm.errors import ArchiveError, ImageError, PoseError
 from reposedm.imaging import FEATHER, Frame, mask_box, paste_back
 from reposedm.imaging.fill import fill_background
+from reposedm.jobs.puppets import warped_person
 from reposedm.jobs.repose import generators
+from reposedm.jobs.texturing import with_texture
 from reposedm.pipelines.base import Method, Output, Step
 from reposedm.pose import Pose
 
@@ -128,19 +130,19 @@ class Workshop:
             return ready
         try:
             target = self.target(wish)
-            layer = yield from self._layer(ready, target, wish.seed)
+            frame, layer = yield from self._layer(ready, target, wish.seed)
         except (PoseError, ImageError) as error:
             return str(error)
         feather = max(_SMALLEST_FEATHER, min(FEATHER, max(ready.photo.shape[:2]) // 32))
-        return paste_back(
-            ready.photo, ready.behind, ready.frame, layer, ready.mask, feather=feather
-        )
+        return paste_back(ready.photo, ready.behind, frame, layer, ready.mask, feather=feather)
 
-    def _layer(self, ready: Source, target: Pose, seed: int) -> Generator[Step, None, Image]:
-        """The person in the wanted pose, RGBA in the frame."""
+    def _layer(
+        self, ready: Source, target: Pose, seed: int
+    ) -> Generator[Step, None, tuple[Frame, Image]]:
+        """The person in the wanted pose, RGBA, and the frame it lies in."""
         in_frame = ready.frame.to_frame(target)
         if ready.warps is not None:
-            return ready.warps.warp(in_frame)
+            return ready.frame, ready.warps.warp(in_frame)
         settings, able = self.settings, self.method.capabilities
         stream = self.method.stream(
             ready.seen,
@@ -159,10 +161,22 @@ class Workshop:
                     step = next(stream)
                 except StopIteration as stop:
                     output: Output = stop.value
-                    return output.images[0]
+                    return self._textured(ready, target, output)
                 yield step
         finally:
             stream.close()
+
+    def _textured(self, ready: Source, target: Pose, output: Output) -> tuple[Frame, Image]:
+        """The generated person with the source's own pixels where they are known to be right."""
+        layer, found = output.images[0], output.correspondence
+        if found is None:
+            return ready.frame, layer
+        warped = warped_person(ready.photo, ready.pose, target, ready.mask)
+        layer, frame = with_texture(
+            ready.photo, ready.mask, ready.pose, target, ready.frame, layer,
+            found=found, warped=warped,
+        )  # fmt: skip
+        return frame, layer
 
     def _pose(self, key: str) -> Pose:
         pose = self.found[key].pose

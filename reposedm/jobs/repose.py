@@ -20,15 +20,16 @@ import reposedm
 from reposedm.errors import ImageError, PoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
 from reposedm.imaging.fill import fill_background
-from reposedm.imaging.texture import EYES_AND_NOSE, NECK, Warped, textured
+from reposedm.imaging.texture import Warped
 from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
 from reposedm.jobs.puppets import warped_person
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.settings import SEEDS, ReposeSettings
+from reposedm.jobs.texturing import with_texture
 from reposedm.pipelines.base import Capabilities, Correspondence, Method, Output, Step
-from reposedm.pose import JointState, Pose, hide_outside, preset, retarget, to_editor
+from reposedm.pose import Pose, hide_outside, preset, retarget, to_editor
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,6 @@ ALL_THE_SAME: Final = (
     "All pictures are the same: nothing in this pose had to be made up, so the photo's own pixels "
     "decide. Switch off the photo's own texture to see what the network draws."
 )
-HEAD: Final = [EYES_AND_NOSE[0], NECK]
 PHOTO_KEY: Final = 16
 """Characters of ``photo_key`` that are stored with a result: whether a photo is the same."""
 GUESSED: Final = (
@@ -264,32 +264,12 @@ class _Job:
 
     def _textured(self, layer: Image) -> tuple[Image, Frame]:
         """A layer with the photo's own texture where the method found it, and its frame."""
-        found = self.correspondence
-        if found is None or not self.settings.texture:
+        if self.correspondence is None or not self.settings.texture:
             return layer, self.frame
-        poses = (self.source_pose, self.target_pose)
-        seen = all(
-            (pose.state[[NECK, *EYES_AND_NOSE]] == JointState.VISIBLE).all() for pose in poses
-        )
-        return textured(
-            self.image,
-            self.mask,
-            self.frame,
-            layer,
-            found.mapping,
-            found.visible,
-            faces=(self.source_pose.points, self.target_pose.points) if seen else None,
-            warped=self._warped_person,
-            head=self._head(),
-        )
-
-    def _head(self) -> NDArray[np.float32] | None:
-        """Nose and neck of the wanted pose, where both poses know them."""
-        known = all(
-            (pose.state[HEAD] != JointState.HIDDEN).all()
-            for pose in (self.source_pose, self.target_pose)
-        )
-        return np.asarray(self.target_pose.points[HEAD], np.float32) if known else None
+        return with_texture(
+            self.image, self.mask, self.source_pose, self.target_pose, self.frame, layer,
+            found=self.correspondence, warped=self._warped_person,
+        )  # fmt: skip
 
     @cached_property
     def _warped_person(self) -> Warped | None:

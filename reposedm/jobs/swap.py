@@ -11,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -23,7 +24,9 @@ from reposedm.errors import ImageError, WeightsError
 from reposedm.garments.ground import check_not_blank
 from reposedm.garments.masks import checked_mask
 from reposedm.imaging import Frame, mask_box
-from reposedm.imaging.texture import textured
+from reposedm.imaging.composite import over
+from reposedm.imaging.fill import fill_background
+from reposedm.imaging.texture import Warped, textured
 from reposedm.jobs.garment import Garment, Plan, check_fits, find_garment, plan_swap
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
@@ -185,6 +188,11 @@ class _Job:
             peak_memory_mb=self.memory.megabytes,
         )
 
+    @cached_property
+    def behind(self) -> Image:
+        """The photo without its person."""
+        return fill_background(self.image, self.plan.person)
+
     def _chosen_mask(self) -> Floats:
         if self.painted is not None:
             return self.painted
@@ -266,15 +274,21 @@ class _Job:
             layer.rgba,
             found.mapping,
             found.visible,
+            warped=self._laid_on(),
         )
         return _Layer(frame, made, native=False)
+
+    def _laid_on(self) -> Warped:
+        """The garment brought along the bones; where it is not, everything is open."""
+        warped = self.plan.warped
+        return Warped(warped.picture, warped.sure, np.ones_like(warped.sure))
 
     def _composed(self, layer: _Layer) -> Image:
         """The photo with the layer under the mask; exact outside, whatever the method did there."""
         placed = layer.frame.place(layer.rgba, self.pose.size)
-        share = self.mask * placed[..., 3].astype(np.float32) / 255
-        if not layer.native:
-            share = share * _inwards(self.mask)
+        share = self.mask if layer.native else self.mask * _inwards(self.mask)
+        if (placed[..., 3] < 255)[self.mask > 0].any():
+            placed[..., :3] = over(self.behind, placed)
         photo = self.image.astype(np.float32)
         mixed = photo + (placed[..., :3].astype(np.float32) - photo) * share[..., None]
         result = np.rint(mixed).clip(0, 255).astype(np.uint8)

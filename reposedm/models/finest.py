@@ -52,7 +52,8 @@ class FinestGrid(ModelMixin, ConfigMixin):
             {name: value for part, module in _parts(unet).items()
              for name, value in module.state_dict(prefix=f"{part}.").items()}
         )  # fmt: skip
-        return made.to(next(unet.parameters()).dtype)
+        nn.Module.to(made, next(unet.parameters()).dtype)  # ``ModelMixin.to`` warns of each format
+        return made
 
     def put_into(self, unet: Any) -> UNet:
         """A copy of a network with this finest grid in the place of its own.

@@ -176,7 +176,8 @@ class SwapMethod(Protocol):
             controls: those that ``capabilities.controls`` names.
 
         Returns:
-            RGBA of the person's picture, opaque inside the mask.
+            RGBA of the person's picture: inside the mask the new person's alpha, over whatever is
+            behind them; outside only the photo's own pixels.
         """
         ...
 

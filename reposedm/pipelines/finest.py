@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any, Final, Self
 
+from torch import nn
+
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.finest import FinestGrid, finest_prefixes
 from reposedm.pipelines.networks import NetworkPipeline
@@ -27,7 +29,8 @@ class FinestPipeline(NetworkPipeline):
         """Write the finest grid in 16 bits; the shared networks are named by a fingerprint."""
         present = {**self.networks, "finest": None}
         stored: dict[str, Any] = dict.fromkeys(SHARED)
-        self.register_modules(**stored, finest=FinestGrid.of(self.unet).half())
+        finest = FinestGrid.of(self.unet)
+        self.register_modules(**stored, finest=nn.Module.half(finest))
         try:
             super().save_pretrained(save_directory, **kwargs)
         finally:

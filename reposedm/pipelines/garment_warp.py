@@ -28,6 +28,8 @@ from reposedm.pose import Pose
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+_COARSE: Final = 512
+"""Long side of the map of what is certain."""
 _LEAST: Final = 0.2
 """A garment is not shrunk below this before it is warped."""
 
@@ -39,11 +41,13 @@ class WarpedGarment:
     Attributes:
         trunk: the parts round the trunk; a skirt is one of them.
         limbs: sleeves and trouser legs, in front of it.
+        sure: float32 (H, W) in [0, 1], how far it is right there; see ``puppet.certainty``.
         notes: sentences on what the warp cannot show.
     """
 
     trunk: Image
     limbs: Image
+    sure: Floats
     notes: tuple[str, ...] = ()
 
     @property
@@ -119,7 +123,14 @@ def warp_garment(
 
     trunk = drawn({TRUNK_PART})
     limbs = drawn(set(layers) - {TRUNK_PART, 1})
-    return WarpedGarment(trunk, limbs, _notes(body, target))
+    return WarpedGarment(trunk, limbs, _sure(puppet, target)[:height, :width], _notes(body, target))
+
+
+def _sure(puppet: Puppet, target: Pose) -> Floats:
+    """The puppet's certainty at its canvas' size, found on a smaller one: it is smooth."""
+    scale = min(1.0, _COARSE / max(puppet.size))
+    small, _ = puppet.certainty(target, scale=scale)
+    return np.asarray(cv2.resize(small, puppet.size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _notes(body: Body, target: Pose) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from reposedm.errors import SettingsError, WeightsError
+from reposedm.imaging.composite import over
 from reposedm.imaging.fill import fill_background
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.finest import FinestGrid
@@ -149,8 +150,9 @@ class GarmentSwapPipeline(FinestPipeline):
             extras: refused.
 
         Returns:
-            Pictures RGBA: the photo's own pixels, new ones inside the mask, opaque there and
-            transparent elsewhere; and the garment's correspondence, visible where it shows.
+            Pictures RGBA of the whole person: new inside the mask, the photo's own pixels with
+            ``source_mask`` outside (opaque without one); and the garment's correspondence, visible
+            where it shows. Previews are opaque, with the background filled in.
 
         Raises:
             SettingsError: an argument that means nothing here, or is out of range.
@@ -190,28 +192,30 @@ class GarmentSwapPipeline(FinestPipeline):
             return dataclasses.replace(shown, known=known_of(autoencoder, inputs, again))
 
         inner = run(autoencoder, self.unet, self.scheduler, plan, conditions)
-        backdrop = image if source_mask is None else fill_background(image, source_mask)
-        cut_out = source_mask is not None
-        mask = region_mask > 0
-        return _finished(inner, image, backdrop, mask=mask, warps=warps, cut_out=cut_out)
+        return _finished(inner, image, source_mask, mask=region_mask > 0, warps=warps)
 
 
 def _finished(
     inner: Generator[Step, None, Output],
     image: Image,
-    backdrop: Image,
+    person: NDArray[np.float32] | None,
     *,
     mask: NDArray[np.bool_],
     warps: list[Fitted],
-    cut_out: bool,
 ) -> Generator[Step, None, Output]:
-    """The stream with every picture put into the photo; the painted person over its background."""
+    """The stream with the photo outside of the mask, and previews on a background."""
+    backdrop = image if person is None else fill_background(image, person)
+    own = np.ones(mask.shape, np.float32) if person is None else np.clip(person, 0, 1)
+    photo = np.dstack((image, np.rint(own * 255).astype(np.uint8)))
+
+    def joined(layer: Image) -> Image:
+        if person is None:
+            layer = np.dstack((layer[..., :3], photo[..., 3]))
+        return np.where(mask[..., None], layer, photo)
 
     def put(layer: Image) -> Image:
-        alpha = layer[..., 3:].astype(np.float32) / 255 if cut_out else np.float32(1)
-        mixed = layer[..., :3] * alpha + backdrop * (1 - alpha)
-        color = np.where(mask[..., None], np.rint(mixed).astype(np.uint8), image)
-        return np.dstack((color, np.where(mask, 255, 0).astype(np.uint8)))
+        whole = np.where(mask[..., None], over(backdrop, joined(layer)), image)
+        return np.dstack((whole, np.full(mask.shape, 255, np.uint8)))
 
     while True:
         try:
@@ -220,7 +224,7 @@ def _finished(
             output: Output = stop.value
             break
         yield Step(step.index, step.total, step.stage, [put(one) for one in step.previews])
-    images = [put(one) for one in output.images]
+    images = [joined(one) for one in output.images]
     return Output(images, correspondence=_correspondence(warps[0]))
 
 

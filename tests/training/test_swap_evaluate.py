@@ -9,6 +9,7 @@ import torch
 
 from reposedm.models.alignment import RecurrentPoseAlignment
 from reposedm.models.autoencoder import Autoencoder
+from reposedm.pipelines.finest import SHARED
 from tests.pipelines.tiny import tiny_swap
 from tests.training.swaps import HEIGHT, WIDTH, write_folder
 from training.datasets.swap import SwapTriples
@@ -22,7 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipe = tiny_swap(native_size=(WIDTH, HEIGHT), prediction="flow_prediction",
                      learn_variance=False)  # fmt: skip
     pipe.save_pretrained(folder / "swap")
-    for name in ("autoencoder", "alignment"):
+    for name in SHARED:
         getattr(pipe, name).save_pretrained(folder / "reposedm" / name)
     return folder
 

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from reposedm.errors import ImageError, PoseError
 from reposedm.imaging import Frame, mask_box, paste_back, png_bytes
 from reposedm.imaging.fill import fill_background
+from reposedm.jobs.puppets import warped_person
 from reposedm.jobs.repose import generators
+from reposedm.jobs.texturing import with_texture
 from reposedm.pipelines.base import Method, drain
 from reposedm.pipelines.loading import load_method
 from reposedm.pipelines.preview import PreviewEngine
@@ -249,7 +251,12 @@ class _Layers:
                 generators=generators([seed]) if able.stochastic else None,
             )
         )
-        return frame, output.images[0]
+        layer, frame = with_texture(
+            self.photo, self.mask, self.pose, target, frame, output.images[0],
+            found=output.correspondence,
+            warped=warped_person(self.photo, self.pose, target, self.mask),
+        )  # fmt: skip
+        return frame, layer
 
 
 def from_folder(folder: Path, train: Sequence[Shot], chosen: Sequence[Shot]) -> tuple[Shot, ...]:

@@ -31,6 +31,8 @@ _WIDTH: Final = (0.08, 0.22)
 
 _IMPOSSIBLE: Final = 1.2
 """Length over the trunk's that no limb has: stretched as wanted is better than not drawn at all."""
+_DRAGGED: Final = 2
+"""Such limbs that one drag can make; where there are more, it is the trunk that was seen short."""
 _OPEN: Final = 0.5
 """Certainty below which a part is left to others."""
 _REACH: Final = 2.2
@@ -50,15 +52,18 @@ def certainty(body: Body, goal: Placement) -> dict[int, float]:
     trunk = min(_steady(source, target, pair, body.unit, _WIDTH)
                 for pair in ((R_SHOULDER, L_SHOULDER), (R_HIP, L_HIP)))  # fmt: skip
     down = (_middle(points) - points[NECK] for points in (source, target))
-    lengths = [float(np.hypot(*along)) for along in down]
-    trunk *= _falling(abs(lengths[0] - lengths[1]) / body.unit, _LIMB)
+    heights = [float(np.hypot(*along)) for along in down]
+    trunk *= _falling(abs(heights[0] - heights[1]) / body.unit, _LIMB)
     if goal.turned:
         trunk = 0.0
     # A face is who somebody is: better theirs, looking where it looked, than anybody's.
     found = {TRUNK_PART: trunk, HEAD_PART: 0.0 if goal.turned else 1.0}
+    lengths = {part: float(np.hypot(*(target[limb.end] - target[limb.start])))
+               for part, limb in LIMBS.items()}  # fmt: skip
+    stretched = {part for part, length in lengths.items() if length > _IMPOSSIBLE * body.unit}
     for part, limb in LIMBS.items():
         own = _steady(source, target, (limb.start, limb.end), body.unit, _LIMB)
-        if float(np.hypot(*(target[limb.end] - target[limb.start]))) > _IMPOSSIBLE * body.unit:
+        if part in stretched and len(stretched) <= _DRAGGED:
             own = 1.0
         above = found.get(limb.parent, trunk)
         found[part] = own * (0.25 + 0.75 * above)
