@@ -27,12 +27,16 @@ MINUTES_ABLATION ?= 600
 # Samples of the last stage, of random views and of people who keep still; 180 KiB of disk each.
 KEPT ?= 7000
 KEPT_STILL ?= 1200
+# Samples of the two further tasks.
+KEPT_SWAP ?= 3200
+KEPT_STREET ?= 2800
 RUNS ?= runs
+STREET ?= data/street
 PEOPLE ?= data/people
 HELD_OUT ?= data/held-out
 PHOTOS ?= assets/examples
 
-.PHONY: app test check lint types fast browser bench clean weights networks arms measure
+.PHONY: app test check lint types fast browser bench clean weights networks arms measure tasks
 
 app: $(VENV)/app.stamp
 	$(BIN)/python app.py $(ARGS)
@@ -71,9 +75,9 @@ bench: $(VENV)/app.stamp
 	@echo "With Chromium: python -m benchmarks.live"
 	@echo "With marked photographs: python -m benchmarks.detection --keypoints FILE --photos FOLDER"
 
-weights: measure
+weights: measure tasks
 	$(BIN)/python -m training.history $(RUNS)/small-autoencoder $(RUNS)/small-estimator \
-	  $(RUNS)/small-alignment $(RUNS)/small $(RUNS)/small-b1 \
+	  $(RUNS)/small-alignment $(RUNS)/small $(RUNS)/small-b1 $(RUNS)/swap $(RUNS)/street \
 	  -o training/results/training.json
 	$(BIN)/python -m training.card --weights assets/weights
 
@@ -121,6 +125,37 @@ measure: arms $(HELD_OUT)/index.jsonl
 	$(BIN)/python -m benchmarks.reposed $(PHOTOS) --method preview --method reposedm \
 	  -o training/results/reposed.json
 	$(BIN)/python -m benchmarks.parts -o training/results/parts.json
+
+# What tunes the finest grid of the weights above: garment swaps, and small pictures.
+$(STREET)/index.jsonl: | $(VENV)/dev.stamp
+	$(BIN)/python -m training.synthetic render --out $(STREET) --identities 800 \
+	  --mode surveillance --one-camera --photographic 1 --size 128x88 --seed 41
+
+$(STREET)-held-out/index.jsonl: | $(VENV)/dev.stamp
+	$(BIN)/python -m training.synthetic render --out $(STREET)-held-out --identities 40 \
+	  --mode surveillance --one-camera --photographic 1 --size 128x88 --seed 43
+
+$(HELD_OUT)-swap/index.jsonl: | $(VENV)/dev.stamp
+	$(BIN)/python -m training.synthetic render --out $(HELD_OUT)-swap --identities 60 \
+	  --mode mixed --photographic 1 --outfits 2 --products --seed 7
+
+tasks: measure $(STREET)/index.jsonl $(STREET)-held-out/index.jsonl $(HELD_OUT)-swap/index.jsonl
+	$(BIN)/python -m training.kept --config swap data.root=$(PEOPLE) --out $(RUNS)/swap-kept \
+	  --count $(KEPT_SWAP)
+	$(BIN)/python -m training.train --config swap data.root=$(PEOPLE) --out $(RUNS)/swap \
+	  "diffusion.kept=[$(RUNS)/swap-kept]"
+	$(BIN)/python -m training.kept --config street data.root=$(STREET) --out $(RUNS)/street-kept \
+	  --count $(KEPT_STREET)
+	$(BIN)/python -m training.train --config street data.root=$(STREET) --out $(RUNS)/street \
+	  "diffusion.kept=[$(RUNS)/street-kept]"
+	$(BIN)/python -m training.export $(RUNS)/swap -o assets/weights
+	$(BIN)/python -m training.export $(RUNS)/street -o assets/weights
+	$(BIN)/python -m training.swap_evaluate --data $(HELD_OUT)-swap --limit 120 \
+	  --weights assets/weights/swap --out training/results/swap.json
+	$(BIN)/python -m training.ablation --data $(STREET)-held-out --pairs 200 --pose-pairs 60 \
+	  --arm b2=assets/weights/reposedm --arm street=assets/weights/reposedm-street \
+	  --out training/results/street.json
+	$(BIN)/python -m benchmarks.garment -o training/results/garment_time.json
 
 $(VENV)/bin/python:
 	$(call apt_install,$(LIBRARIES))

@@ -28,7 +28,7 @@ WRONG = {
     f"{SWAP} -o shirt.png": "shirt.png is used already",
     f"{SWAP} --region sky": "there is no region 'sky': choose one of top, bottom",
     f"{SWAP} --region shoes": "cannot be taken from a picture without a person",
-    f"{SWAP} --method magic": "there is no method 'magic': choose one of warp",
+    f"{SWAP} --method magic": "there is no method 'magic': choose one of swap, warp",
     f"{SWAP} --method swap": "The weights of swap",
     f"{SWAP} --steps 4": "means nothing to the method Paste the warp",
     f"{SWAP} --count 0": "number of pictures must be",

@@ -22,6 +22,7 @@ from typing import Any, Final
 from reposedm.errors import RePoseError, WeightsError
 from reposedm.weights import WEIGHTS, sha256_of
 from training.ablation_pages import LABELS, page
+from training.card_tasks import street_section, swap_section
 from training.facts import read_results, unsupported
 from training.files import write_atomically
 from training.garments import card as garments
@@ -45,6 +46,8 @@ def card(results: Results) -> str:
         ("Data", _data),
         ("Training", _training),
         ("The paper's ablation on held-out rendered people", _ablation),
+        ("Garment swap", swap_section),
+        ("Small pictures of surveillance cameras", street_section),
         ("Garments", garments.section),
         ("Real photographs", _real),
         ("Speed and memory", _speed),

@@ -141,10 +141,13 @@ def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool 
         inputs: photos and poses.
         align: False: the limb mapping in its place; the photo is looked at through that.
     """
-    config, encode = alignment.config, None
-    if config.encoder_input == "autoencoder":
-        channels = autoencoder.image_channels
-        encode = lambda seen: autoencoder.encode(with_alpha(seen, None, channels))  # noqa: E731
+    config = alignment.config
+
+    def encoded(seen: Tensor) -> Tensor:
+        found: Tensor = autoencoder.encode(with_alpha(seen, None, autoencoder.image_channels))
+        return found
+
+    encode = encoded if config.encoder_input == "autoencoder" else None
     seen = with_alpha(inputs.garment, inputs.wearer, config.photo_channels)
     if align:
         given = start_of(alignment, inputs.initial, inputs.limbs)

@@ -90,21 +90,15 @@ METHODS: dict[str, Entry] = {
 """Every method of reposing by its name. The first whose weights are here is the default."""
 
 SWAPS: dict[str, Entry] = {
-    "warp": Entry("reposedm.pipelines.paste", "PasteWarp"),
     "swap": Entry(
         "reposedm.pipelines.swap",
         "GarmentSwapPipeline",
-        (
-            *_files("finest"),
-            *(
-                f"../reposedm/{name}/{WEIGHTS}"
-                for name in ("autoencoder", "alignment", "pose_encoder", "unet")
-            ),
-        ),
+        (*_files("finest"), *_SHARED),
         "python -m training.train --config swap",
         host_gb=1.5,
         able=SWAP,
     ),
+    "warp": Entry("reposedm.pipelines.paste", "PasteWarp"),
 }
 """Every method of swapping garments, by a name that no method of reposing has."""
 

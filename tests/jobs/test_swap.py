@@ -211,7 +211,7 @@ def test_the_trained_method_without_weights_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPOSEDM_WEIGHTS", str(tmp_path))
-    assert method_names("swap")[0] == "warp"
+    assert method_names("swap") == ["swap", "warp"]
     assert "warp" not in method_names()
     with pytest.raises(WeightsError, match=r"training.train --config swap.*choose the method warp"):
         swap(PERSON, POSE, OTHER, OTHER_POSE, SwapSettings(method="swap"))

@@ -143,6 +143,31 @@ def test_the_garment_networks_have_their_numbers_on_it() -> None:
     check_numbers("README", block, made)
 
 
+def spread(mean: float) -> dict[str, Any]:
+    return {"mean": mean, "spread": 0.01, "per_seed": [mean], "pairs": 3, "left_out": 0}
+
+
+def test_swaps_and_small_pictures_have_their_numbers_on_it() -> None:
+    arms = ("swap", "swap-limbs", "paste", "paste-aligned", "unchanged")
+    swap = {
+        "counts": {"all": 120}, "seeds": [0, 1, 2], "command": "python -m x", "commit": "abcdef0",
+        "numbers": {"all": {arm: {"region": {"psnr": spread(17.25), "ssim_g1.5": spread(0.4375)},
+                                  "whole": {"ssim_g1.5": spread(0.9)}} for arm in arms}},
+        "differences": {f"swap - {arm}": {"region/psnr": {"mean": 2.625}} for arm in arms[1:4]},
+        "pixels_changed_outside_the_mask": dict.fromkeys(arms, 0), "number_of_seeds": 3,
+    }  # fmt: skip
+    street = {
+        "counts": {"pairs": 200, "posed": 60}, "data": {"people": 40}, "command": "python -m y",
+        "commit": "abcdef0",
+        "arms": {arm: {"numbers": {"person": {"psnr": spread(19.5)}}}
+                 for arm in ("copy-source", "preview", "b2", "street")},
+    }  # fmt: skip
+    text = card({"swap": swap, "street": street})
+    for shown in ("| all (120) | without recurrent alignment | 17.2500 ± 0.0100 |", "+2.62 dB",
+                  "| weights for small pictures | 19.5000 ± 0.0100 |", "any arm: 0."):  # fmt: skip
+        assert shown in text, shown
+
+
 def test_readme_and_card_are_what_the_results_say() -> None:
     made = read_results(RESULTS)
     readme = README.read_text("utf-8")
