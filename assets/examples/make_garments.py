@@ -1,7 +1,7 @@
 """Make the Garment tab's examples: product pictures, and the results that a click shows.
 
     python assets/examples/make_garments.py products   # needs the pack, see training/synthetic
-    python assets/examples/make_garments.py results [--method warp]
+    python assets/examples/make_garments.py results [--method NAME]
 
 Run ``results`` again whenever the default method changes: a stale result would promise another
 picture.
@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from reposedm.jobs.methods import default_method
 
 HERE = Path(__file__).resolve().parent
 SIZE = (960, 704)
@@ -66,7 +68,7 @@ def main() -> None:
     """Run one of the two."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("products", "results"))
-    parser.add_argument("--method", default="warp")
+    parser.add_argument("--method", default=default_method("swap"))
     chosen = parser.parse_args()
     if chosen.what == "products":
         products()

@@ -34,6 +34,7 @@ from reposedm.jobs.repose import generators, seeds_of, watched
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.swap_settings import SwapSettings
 from reposedm.pipelines.base import Capabilities, Correspondence, Step, SwapMethod
+from reposedm.pipelines.paste import bare_limbs, in_own_skin
 from reposedm.pose import Pose, to_editor
 
 Image = NDArray[np.uint8]
@@ -235,9 +236,15 @@ class _Job:
             )
             output = yield from watched(stream, self.memory)
             said.extend(note for note in output.notes if note not in said)
-            layers = [_Layer(here, image, here.is_native) for image in output.images]
             found = output.correspondence
-            if found is None or not settings.texture:
+            if found is None:
+                return [_Layer(here, image, here.is_native) for image in output.images]
+            bare = here.crop_mask(self._bare)
+            layers = [
+                _Layer(here, in_own_skin(image, bare, self.image, self.plan.labels), here.is_native)
+                for image in output.images
+            ]
+            if not settings.texture:
                 return layers
             return [self._textured(layer, there, found) for layer in layers]
 
@@ -282,6 +289,14 @@ class _Job:
         """The garment brought along the bones; where it is not, everything is open."""
         warped = self.plan.warped
         return Warped(warped.picture, warped.sure, np.ones_like(warped.sure))
+
+    @cached_property
+    def _bare(self) -> Floats:
+        """Where limbs come out of the old garment."""
+        return bare_limbs(
+            self.pose, self.plan.warped, self.plan.labels, mask=self.mask > 0,
+            region=self.settings.region,
+        )  # fmt: skip
 
     def _composed(self, layer: _Layer) -> Image:
         """The photo with the layer under the mask; exact outside, whatever the method did there."""

@@ -44,6 +44,8 @@ Mask = NDArray[np.bool_]
 
 _SHADE: Final = 0.6
 """How much of the old garment's light and shadow the new one takes over."""
+_FEWEST: Final = 40
+"""Pixels of skin that tell its tone."""
 _OTHER: Final = 25.0
 """Distance in CIE Lab from a person's tone of skin from which a pixel is taken for no skin."""
 _UPPER: Final = ("top", "dress", "outerwear", "outfit")
@@ -158,6 +160,54 @@ def paste(
     return np.asarray(np.where(mask[..., None], result, image), np.uint8)
 
 
+def bare_limbs(
+    pose: Pose,
+    warped: WarpedGarment,
+    labels: NDArray[np.uint8],
+    *,
+    mask: Mask,
+    region: str,
+) -> Floats:
+    """Where arms or legs come out of the old garment: float32 (H, W) in [0, 1], soft.
+
+    Args:
+        pose: the person's.
+        warped: the new garment in place.
+        labels: uint8 (H, W), classes of the person's pixels.
+        mask: bool (H, W), what may change.
+        region: one of ``labels.REGIONS``.
+    """
+    zone, old = _full_zones(pose, mask.shape), worn_in(labels, region)
+    limb = np.isin(zone, (zones.ARM, zones.LEG))
+    where = (mask & limb & _near(old, old) & (warped.alpha < 0.5)).astype(np.float32)
+    soft = cv2.GaussianBlur(where, (0, 0), 0.002 * float(np.hypot(mask.shape[0], mask.shape[1])))
+    return np.asarray(soft, np.float32)
+
+
+def in_own_skin(layer: Image, where: Floats, image: Image, labels: NDArray[np.uint8]) -> Image:
+    """A painted picture whose bare limbs have the person's tone of skin.
+
+    A network that is shown somebody else in the garment gives the person that skin: light and
+    shade are kept, colour and level are the person's.
+
+    Args:
+        layer: uint8 (h, w, 4) straight alpha.
+        where: float32 (h, w) in [0, 1], see ``bare_limbs``.
+        image: uint8 (H, W, 3) RGB, the person's photo.
+        labels: uint8 (H, W), classes of its pixels.
+    """
+    inside = (where > 0.5) & (layer[..., 3] > 200)
+    tone = _tone(image, labels)
+    if tone is None or inside.sum() < _FEWEST:
+        return layer
+    lab = cv2.cvtColor(layer[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    change = (tone - np.median(lab[inside], axis=0)) * where[..., None]
+    rgb = np.asarray(cv2.cvtColor((lab + change).astype(np.float32), cv2.COLOR_LAB2RGB))
+    found = layer.copy()
+    found[..., :3] = np.rint(np.clip(rgb, 0, 1) * 255)
+    return found
+
+
 def _near(area: Mask, shape_of: Mask) -> Mask:
     """The area and a margin: an automatic mask's rim is no wish for a longer garment."""
     radius = 2 * max(2, round(0.008 * float(np.hypot(shape_of.shape[0], shape_of.shape[1])))) + 1
@@ -215,13 +265,9 @@ def _uncovered(
 
 def _skin(image: Image, labels: NDArray[np.uint8], where: Mask) -> Floats:
     """Skin in the person's own tone, shaded as the cloth that was there: float32 (H, W, 3)."""
-    seen = np.isin(labels, SKIN)
-    seen = cv2.erode((seen & ~where).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    face = cv2.erode((labels == FACE).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    if seen.sum() < 40:
-        seen = face
-    if seen.sum() < 40:
+    seen = _bare(labels, where)
+    if seen.sum() < _FEWEST:
         return fill_holes(image, where, (labels > 0) & ~where).astype(np.float32)
     tone = np.median(lab[seen], axis=0).astype(np.float32)
     seen &= np.linalg.norm(lab - tone, axis=-1) < _OTHER  # a watch, a cuff that was missed
@@ -242,6 +288,24 @@ def _skin(image: Image, labels: NDArray[np.uint8], where: Mask) -> Floats:
         made += smooth_fill(error, near) * np.exp(-far / (8 * sigma))[..., None]
     rgb = cv2.cvtColor(made.astype(np.float32), cv2.COLOR_LAB2RGB)
     return np.asarray(np.clip(rgb, 0, 1) * 255, np.float32)
+
+
+def _bare(labels: NDArray[np.uint8], without: Mask) -> Mask:
+    """Where the person's skin is to be seen; the face's, if there is hardly any other."""
+    seen = (np.isin(labels, SKIN) & ~without).astype(np.uint8)
+    seen = cv2.erode(seen, np.ones((3, 3), np.uint8)) > 0
+    if seen.sum() < _FEWEST:
+        seen = cv2.erode((labels == FACE).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return np.asarray(seen)
+
+
+def _tone(image: Image, labels: NDArray[np.uint8]) -> Floats | None:
+    """The person's tone of skin, (3,) in CIE Lab; None: none is to be seen."""
+    seen = _bare(labels, np.zeros(labels.shape, bool))
+    if seen.sum() < _FEWEST:
+        return None
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.median(lab[seen], axis=0).astype(np.float32)
 
 
 def _in_light(layer: Image, photo: Image, old: Mask) -> Image:
