@@ -56,9 +56,18 @@ def swap_section(results: Mapping[str, Any]) -> str:
         table(rows),
         f"In the region: {said}. Pixels changed outside the mask by any arm: "
         f"{sum(found['pixels_changed_outside_the_mask'].values())}.",
+        *_time(results.get("garment_time")),
         SWAP_PICTURES,
         f"Made by `{found['command']}`, commit {found['commit']}.",
     ])  # fmt: skip
+
+
+def _time(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    return [f"In the app, on a photo of {found['photo'][0]} x {found['photo'][1]}: "
+            f"{found['swap_s']} s where a repose takes {found['repose_s']} s "
+            f"(`{found['command']}`)."]  # fmt: skip
 
 
 def street_section(results: Mapping[str, Any]) -> str:
