@@ -44,6 +44,8 @@ Mask = NDArray[np.bool_]
 
 _SHADE: Final = 0.6
 """How much of the old garment's light and shadow the new one takes over."""
+_STRIP: Final = 0.012
+"""Of the photo's diagonal: what is less than twice that wide is no limb."""
 _FEWEST: Final = 40
 """Pixels of skin that tell its tone."""
 _OTHER: Final = 25.0
@@ -179,9 +181,13 @@ def bare_limbs(
     """
     zone, old = _full_zones(pose, mask.shape), worn_in(labels, region)
     limb = np.isin(zone, (zones.ARM, zones.LEG))
-    where = (mask & limb & _near(old, old) & (warped.alpha < 0.5)).astype(np.float32)
-    soft = cv2.GaussianBlur(where, (0, 0), 0.002 * float(np.hypot(mask.shape[0], mask.shape[1])))
-    return np.asarray(soft, np.float32)
+    where = (mask & limb & _near(old, old) & (warped.alpha < 0.5)).astype(np.uint8)
+    diagonal = float(np.hypot(mask.shape[0], mask.shape[1]))
+    # A strip beside the new garment is its own rim, not a limb.
+    side = 2 * max(1, round(_STRIP * diagonal)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    where = cv2.morphologyEx(where, cv2.MORPH_OPEN, kernel).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(where, (0, 0), 0.002 * diagonal), np.float32)
 
 
 def in_own_skin(layer: Image, where: Floats, image: Image, labels: NDArray[np.uint8]) -> Image:
