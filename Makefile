@@ -23,6 +23,7 @@ MINUTES_AUTOENCODER ?= 600
 MINUTES_ESTIMATOR ?= 600
 MINUTES_ALIGNMENT ?= 600
 MINUTES_DIFFUSION ?= 2400
+MINUTES_TASKS ?= 600
 MINUTES_ABLATION ?= 600
 # Samples of the last stage, of random views and of people who keep still; 180 KiB of disk each.
 KEPT ?= 7000
@@ -143,11 +144,11 @@ tasks: measure $(STREET)/index.jsonl $(STREET)-held-out/index.jsonl $(HELD_OUT)-
 	$(BIN)/python -m training.kept --config swap data.root=$(PEOPLE) --out $(RUNS)/swap-kept \
 	  --count $(KEPT_SWAP)
 	$(BIN)/python -m training.train --config swap data.root=$(PEOPLE) --out $(RUNS)/swap \
-	  "diffusion.kept=[$(RUNS)/swap-kept]"
+	  --max-minutes $(MINUTES_TASKS) "diffusion.kept=[$(RUNS)/swap-kept]"
 	$(BIN)/python -m training.kept --config street data.root=$(STREET) --out $(RUNS)/street-kept \
 	  --count $(KEPT_STREET)
 	$(BIN)/python -m training.train --config street data.root=$(STREET) --out $(RUNS)/street \
-	  "diffusion.kept=[$(RUNS)/street-kept]"
+	  --max-minutes $(MINUTES_TASKS) "diffusion.kept=[$(RUNS)/street-kept]"
 	$(BIN)/python -m training.export $(RUNS)/swap -o assets/weights
 	$(BIN)/python -m training.export $(RUNS)/street -o assets/weights
 	$(BIN)/python -m training.swap_evaluate --data $(HELD_OUT)-swap --limit 120 \

@@ -60,8 +60,8 @@ LAYERS = {"reposedm.ui": "ui", "reposedm.models": "networks", "reposedm.diffusio
 LAYERS |= {
     f"reposedm.pipelines.{name}": "networks"
     for name in (
-        "baselines", "conditions", "garment", "networks", "output", "reposedm", "run", "sampling",
-        "swap", "turns", "weights",
+        "baselines", "conditions", "finest", "garment", "networks", "output", "reposedm", "run",
+        "sampling", "street", "swap", "turns", "weights",
     )
 }
 names = [
