@@ -239,11 +239,8 @@ class _Job:
             found = output.correspondence
             if found is None:
                 return [_Layer(here, image, here.is_native) for image in output.images]
-            bare = here.crop_mask(self._bare)
-            layers = [
-                _Layer(here, in_own_skin(image, bare, self.image, self.plan.labels), here.is_native)
-                for image in output.images
-            ]
+            layers = [_Layer(here, self._in_own_skin(image, here), here.is_native)
+                      for image in output.images]  # fmt: skip
             if not settings.texture:
                 return layers
             return [self._textured(layer, there, found) for layer in layers]
@@ -289,6 +286,12 @@ class _Job:
         """The garment brought along the bones; where it is not, everything is open."""
         warped = self.plan.warped
         return Warped(warped.picture, warped.sure, np.ones_like(warped.sure))
+
+    def _in_own_skin(self, layer: Image, here: Frame) -> Image:
+        """A painted layer without the skin of whoever wears the garment on its photo."""
+        if self.garment.wearer is None:
+            return layer
+        return in_own_skin(layer, here.crop_mask(self._bare), self.image, self.plan.labels)
 
     @cached_property
     def _bare(self) -> Floats:

@@ -46,6 +46,9 @@ _SHADE: Final = 0.6
 """How much of the old garment's light and shadow the new one takes over."""
 _STRIP: Final = 0.012
 """Of the photo's diagonal: what is less than twice that wide is no limb."""
+_SKIN_HUE: Final = (20.0, 85.0)
+_SKIN_CHROMA: Final = (7.0, 50.0)
+"""Of skin in CIE Lab, degrees and distance from grey, the darkest and the lightest included."""
 _FEWEST: Final = 40
 """Pixels of skin that tell its tone."""
 _OTHER: Final = 25.0
@@ -207,11 +210,21 @@ def in_own_skin(layer: Image, where: Floats, image: Image, labels: NDArray[np.ui
     if tone is None or inside.sum() < _FEWEST:
         return layer
     lab = cv2.cvtColor(layer[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    change = (tone - np.median(lab[inside], axis=0)) * where[..., None]
+    painted = np.median(lab[inside], axis=0)
+    if not (_is_skin(tone) and _is_skin(painted)):  # gloves, and a face in red light
+        return layer
+    change = (tone - painted) * where[..., None]
     rgb = np.asarray(cv2.cvtColor((lab + change).astype(np.float32), cv2.COLOR_LAB2RGB))
     found = layer.copy()
     found[..., :3] = np.rint(np.clip(rgb, 0, 1) * 255)
     return found
+
+
+def _is_skin(lab: Floats) -> bool:
+    """Whether a colour can be skin's, of whatever tone: between red and yellow, and not grey."""
+    red, yellow = float(lab[1]), float(lab[2])
+    chroma, hue = np.hypot(red, yellow), np.degrees(np.arctan2(yellow, red))
+    return bool(_SKIN_CHROMA[0] < chroma < _SKIN_CHROMA[1] and _SKIN_HUE[0] < hue < _SKIN_HUE[1])
 
 
 def _near(area: Mask, shape_of: Mask) -> Mask:

@@ -29,7 +29,7 @@ def test_sleeves_that_go_leave_arms_bare() -> None:
 def test_painted_limbs_get_the_persons_tone_and_keep_their_shade() -> None:
     rows = np.linspace(60, 120, SHAPE[0], dtype=np.uint8)[:, None]
     shade = np.broadcast_to(rows, SHAPE)
-    layer = np.dstack((shade + 20, shade, shade // 2, np.full(SHAPE, 255, np.uint8)))
+    layer = np.dstack((shade + 30, shade, shade - 20, np.full(SHAPE, 255, np.uint8)))
     where = np.zeros(SHAPE, np.float32)
     where[:, : SHAPE[1] // 2] = 1
     found = in_own_skin(layer, where, PERSON, LABELS)
@@ -38,3 +38,6 @@ def test_painted_limbs_get_the_persons_tone_and_keep_their_shade() -> None:
     assert np.abs(tone - own).max() < 8
     assert found[-1, 0, 0] > found[0, 0, 0] and np.array_equal(found[:, -1], layer[:, -1])
     assert in_own_skin(layer, where, PERSON, np.zeros_like(LABELS)) is layer, "no skin is seen"
+    gloves = layer.copy()
+    gloves[..., :3] = 40
+    assert in_own_skin(gloves, where, PERSON, LABELS) is gloves
