@@ -152,7 +152,8 @@ tasks: measure $(STREET)/index.jsonl $(STREET)-held-out/index.jsonl $(HELD_OUT)-
 	$(BIN)/python -m training.export $(RUNS)/swap -o assets/weights
 	$(BIN)/python -m training.export $(RUNS)/street -o assets/weights
 	$(BIN)/python -m training.swap_evaluate --data $(HELD_OUT)-swap --limit 120 \
-	  --weights assets/weights/swap --out training/results/swap.json
+	  --weights assets/weights/swap --seeds 0,1,2 --grid docs/model_card/swap.jpg \
+	  --out training/results/swap.json
 	$(BIN)/python -m training.ablation --data $(STREET)-held-out --pairs 200 --pose-pairs 60 \
 	  --arm b2=assets/weights/reposedm --arm street=assets/weights/reposedm-street \
 	  --out training/results/street.json

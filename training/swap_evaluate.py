@@ -90,7 +90,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
         _progress(done, len(numbers))
     if options.grid is not None:
         options.grid.parent.mkdir(parents=True, exist_ok=True)
-        Pillow.fromarray(np.concatenate(pictures)).save(options.grid)
+        Pillow.fromarray(columns(pictures)).save(options.grid)
     groups = {"all": numbers, "worn": [n for n, a in zip(numbers, alone, strict=True) if not a],
               "alone": [n for n, a in zip(numbers, alone, strict=True) if a]}  # fmt: skip
     return {
@@ -188,6 +188,13 @@ def load_parser() -> tuple[Parser | None, list[str]]:
     return parser, ["the region's IoU is the garment parser's view"]
 
 
+def columns(rows: Sequence[Pixels]) -> Pixels:
+    """Rows of one size under each other in two columns; the last place may be empty."""
+    half = -(-len(rows) // 2)
+    filled = [*rows, *[np.zeros_like(rows[0])] * (2 * half - len(rows))]
+    return np.concatenate([np.concatenate(filled[:half]), np.concatenate(filled[half:])], 1)
+
+
 def gaps(
     first: dict[tuple[int, int], Row],
     second: dict[tuple[int, int], Row],
@@ -237,7 +244,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--steps", type=int)
     add("--limit", type=int, help="that many triples, evenly spread")
     add("--rows", type=int, default=12, help="of the grid")
-    add("--grid", type=Path, help="a picture: photo, garment, paste, without RPA, swap, truth")
+    add(
+        "--grid",
+        type=Path,
+        help="a picture: photo, garment, paste, without RPA, swap, truth; .png or .jpg",
+    )
     add("--out", type=Path, required=True, help="results, .json; the table lies beside it, .md")
     options = parser.parse_args(given)
     options.given = given

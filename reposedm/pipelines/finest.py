@@ -71,7 +71,7 @@ class FinestPipeline(NetworkPipeline):
         return cls(**components, **settings)
 
 
-def shared_fingerprint(
+def fingerprint_of_shared(
     autoencoder: Any, alignment: Any, pose_encoder: Any, unet: Any, *, expected: str, config: str
 ) -> str:
     """Of all that is not stored: whole networks, and the U-Net's coarser grids.

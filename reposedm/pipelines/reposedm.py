@@ -307,7 +307,6 @@ def check_networks(
     sampler: str,
     *,
     extra: Sequence[int] | None = None,
-    kept: int = 0,
 ) -> None:
     """Refuse networks that do not fit together.
 
@@ -318,7 +317,6 @@ def check_networks(
         scheduler: of the training.
         sampler: of ``sampling.SAMPLERS``.
         extra: how many extra channels the U-Net may have; None: 0, the autoencoder's, or one more.
-        kept: how many of them must never be dropped.
 
     Raises:
         WeightsError: names both numbers.
@@ -335,9 +333,9 @@ def check_networks(
             f"{pose_encoder.config.channels}"
         )
     able = (0, latents, latents + 1) if extra is None else tuple(extra)
-    if config.extra_channels not in able or config.kept_channels != kept:
+    if config.extra_channels not in able or config.kept_channels:
         raise WeightsError(
-            f"the U-Net's extra channels are {' or '.join(map(str, able))} and keep {kept}, not "
+            f"the U-Net's extra channels are {' or '.join(map(str, able))} and keep 0, not "
             f"{config.extra_channels} and {config.kept_channels}"
         )
     try:

@@ -14,7 +14,7 @@ from torch import nn
 from reposedm.models.finest import FinestGrid
 from reposedm.pipelines.abilities import STREET
 from reposedm.pipelines.base import Capabilities
-from reposedm.pipelines.finest import SHARED, FinestPipeline, shared_fingerprint
+from reposedm.pipelines.finest import SHARED, FinestPipeline, fingerprint_of_shared
 from reposedm.pipelines.reposedm import RePoseDMPipeline
 
 
@@ -67,7 +67,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         separate_guidance: bool = False,
     ) -> None:
         """Check, and keep references; arguments above."""
-        own = _fingerprint(
+        own = fingerprint_of_shared(
             autoencoder, alignment, pose_encoder, unet,
             expected=shared_fingerprint, config="street",
         )  # fmt: skip
@@ -81,6 +81,3 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         )  # fmt: skip
         self.register_modules(finest=None)
         self.register_to_config(shared_fingerprint=own)
-
-
-_fingerprint = shared_fingerprint  # the argument of the same name hides it

@@ -9,6 +9,7 @@ learned from true answers: that alone is stored.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Generator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -26,7 +27,7 @@ from reposedm.models.finest import FinestGrid
 from reposedm.pipelines.abilities import SWAP
 from reposedm.pipelines.base import Capabilities, Correspondence, Image, Output, Step, refuse_extras
 from reposedm.pipelines.conditions import Conditions
-from reposedm.pipelines.finest import SHARED, FinestPipeline, shared_fingerprint
+from reposedm.pipelines.finest import SHARED, FinestPipeline, fingerprint_of_shared
 from reposedm.pipelines.garment import Fitted, check_swap, known_of, swap_inputs, told
 from reposedm.pipelines.reposedm import check_networks, default_sampler
 from reposedm.pipelines.run import (
@@ -92,7 +93,7 @@ class GarmentSwapPipeline(FinestPipeline):
         )
         if pose_encoder.config.pose_representation != "heat_maps":
             raise WeightsError("the garment swap needs a pose encoder of heat maps")
-        own = _fingerprint(
+        own = fingerprint_of_shared(
             autoencoder, alignment, pose_encoder, unet, expected=shared_fingerprint, config="swap"
         )
         self.register_modules(
@@ -204,7 +205,6 @@ def _finished(
     warps: list[Fitted],
 ) -> Generator[Step, None, Output]:
     """The stream with the photo outside of the mask, and previews on a background."""
-    backdrop = image if person is None else fill_background(image, person)
     own = np.ones(mask.shape, np.float32) if person is None else np.clip(person, 0, 1)
     photo = np.dstack((image, np.rint(own * 255).astype(np.uint8)))
 
@@ -213,8 +213,12 @@ def _finished(
             layer = np.dstack((layer[..., :3], photo[..., 3]))
         return np.where(mask[..., None], layer, photo)
 
+    @functools.cache
+    def backdrop() -> Image:  # previews alone need it
+        return image if person is None else fill_background(image, person)
+
     def put(layer: Image) -> Image:
-        whole = np.where(mask[..., None], over(backdrop, joined(layer)), image)
+        whole = np.where(mask[..., None], over(backdrop(), joined(layer)), image)
         return np.dstack((whole, np.full(mask.shape, 255, np.uint8)))
 
     while True:
@@ -241,6 +245,3 @@ def _chosen_resample(resample: Any) -> int:
     if not 0 <= resample <= MAX_RESAMPLE:
         raise SettingsError(f"resample is a whole number in 0..{MAX_RESAMPLE}: not {resample}")
     return resample
-
-
-_fingerprint = shared_fingerprint  # an argument of the same name hides it

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reposedm.models.alignment import RecurrentPoseAlignment
 from reposedm.models.autoencoder import Autoencoder
@@ -43,7 +44,8 @@ def test_the_command_writes_numbers_a_table_and_pictures(root: Path) -> None:
     assert results["seconds_per_picture"]["swap"] > 0
     assert str(root) not in out.read_text("utf-8")
     assert (root / "results.md").read_text("utf-8") == table(results)
-    assert grid.stat().st_size > 0
+    with Image.open(grid) as shown:
+        assert shown.size == (12 * WIDTH, HEIGHT)  # two columns of six, one of them empty
     assert main([*given[:2], "--weights", str(root / "nothing"), "--out", str(out)]) == 2
 
 

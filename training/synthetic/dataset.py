@@ -31,6 +31,7 @@ SEED_STEP: Final = 1000003
 """Identities of two seeds of a data set never meet."""
 PER_FOLDER: Final = 1000
 _SURVEILLED: Final = 128
+"""Pixels of width at which pictures of surveillance are as soft as others of that width."""
 MODES: Final = ("studio", "wild", "mixed", "surveillance")
 
 
