@@ -106,10 +106,10 @@ def _check_diffusion(config: TrainConfig) -> None:
         raise SettingsError(
             f"method {config.method} has no interaction field: set diffusion.guided=false"
         )
-    if diffusion.kept and (diffusion.joint_alignment or diffusion.guided or config.method == "b1"):
+    if diffusion.kept and (diffusion.joint_alignment or diffusion.guided):
         raise SettingsError(
-            "diffusion.kept holds what a frozen alignment says, and no pictures: it needs a method "
-            "other than b1, diffusion.joint_alignment=false and diffusion.guided=false"
+            "diffusion.kept holds what a frozen alignment says, and no true pictures: it needs "
+            "diffusion.joint_alignment=false and diffusion.guided=false"
         )
     if "diffusion" not in config.plan or init.pipeline:
         return

@@ -7,7 +7,8 @@
 Reading, aligning and encoding a pair of pictures costs a CPU five times what a step of the small
 U-Net on one noise of it does. Samples are those of the stage's own stream, augmentation and all,
 from its beginning; the stage then takes these, and no others. The same command goes on where it
-was stopped. One file a field, float16; a sample of 256 x 176 takes 180 KiB.
+was stopped. One file a field, float16; a sample of 256 x 176 takes 180 KiB. B1 trains what looks at
+the photo: of it the photo itself is kept (480 KiB), so that it can see the samples of the others.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ from reposedm.models.autoencoder_adapters import as_autoencoder
 from training.config import TrainConfig, load_config
 from training.sampler import Key
 
-FIELDS: Final = ("clean", "heat", "features", "extra")
-PAINTED: Final = "painted"
-"""The field that samples of a swap have beside those."""
+ALWAYS: Final = ("clean", "target_heat")
+ALIGNED: Final = ("features", "extra")
+"""Of methods with an alignment, which is frozen."""
+SEEN: Final = ("photo", "source_heat", "initial")
+"""Of b1 in their place: its encoder is trained, so the photo itself is kept."""
+PAINTED: Final = ("painted",)
+"""Of a swap, beside those of an alignment."""
 META: Final = "meta.json"
 _DONE: Final = "done.npy"
 _CHUNK: Final = 8
@@ -49,28 +54,29 @@ class KeptBatch:
 
     Attributes:
         clean: latents of the target pictures y_0, (B, c, h, w).
-        heat: heat maps of the wanted poses, (B, 18, h, w).
+        target_heat: heat maps of the wanted poses, (B, 18, h, w).
+        names: of the samples, to be found again.
         features: the first level of F_S^N, (B, D, h, w).
         extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
-        names: of the samples, to be found again.
         painted: of a swap, the mask's share of each cell, (B, 1, h, w).
+        photo: of b1, colours and alpha in [-1, 1], (B, 4, H, W); 3 without an alpha.
+        source_heat: of b1, heat maps of the photo's poses, (B, 18, h, w).
+        initial: of b1, limb mapping from source to target, (B, 2, h, w).
     """
 
     clean: Tensor
-    heat: Tensor
-    features: Tensor
-    extra: Tensor
+    target_heat: Tensor
     names: tuple[str, ...]
+    features: Tensor | None = None
+    extra: Tensor | None = None
     painted: Tensor | None = None
-
-    @property
-    def target_heat(self) -> Tensor:
-        """``heat``, by the name that other batches have for it."""
-        return self.heat
+    photo: Tensor | None = None
+    source_heat: Tensor | None = None
+    initial: Tensor | None = None
 
     def to(self, device: Any, *, non_blocking: bool = False) -> KeptBatch:
         """The batch with its tensors on a device."""
-        found = {name: getattr(self, name) for name in (*FIELDS, PAINTED)}
+        found = {name: getattr(self, name) for name in (*ALWAYS, *ALIGNED, *PAINTED, *SEEN)}
         moved = {name: value.to(device, non_blocking=non_blocking)
                  for name, value in found.items() if value is not None}  # fmt: skip
         return dataclasses.replace(self, **moved)
@@ -111,7 +117,8 @@ class KeptSamples:
     @property
     def fields(self) -> tuple[str, ...]:
         """What is kept of each."""
-        return (*FIELDS, PAINTED) if _file(self.folder, PAINTED).exists() else FIELDS
+        more = (name for name in (*ALIGNED, *PAINTED, *SEEN) if _file(self.folder, name).exists())
+        return (*ALWAYS, *more)
 
     def __getitem__(self, key: Key | tuple[int, int]) -> tuple[dict[str, NDArray[np.float16]], str]:
         """The fields and the name of sample ``key[1]``, the same in every epoch."""
@@ -127,15 +134,15 @@ class KeptSamples:
         Raises:
             SettingsError: says so.
         """
+        if self.fields != fields_of(components.config.method):
+            raise SettingsError(
+                f"{self.folder} holds samples of another task than method "
+                f"{components.config.method}: garment swaps, reposing and b1 keep their own"
+            )
         if self.meta.get("networks") != fingerprint(components):
             raise SettingsError(
                 f"{self.folder} was made with another autoencoder or alignment than this run has: "
                 "run python -m training.kept again with this run's settings and another --out"
-            )
-        if (components.config.method == "swap") != (PAINTED in self.fields):
-            raise SettingsError(
-                f"{self.folder} holds samples of another task than method "
-                f"{components.config.method}: garment swaps and reposing keep their own"
             )
 
 
@@ -163,6 +170,13 @@ class Chained:
             folder.check(components)
 
 
+def fields_of(method: str) -> tuple[str, ...]:
+    """What is kept of a sample for a method of ``TrainConfig``."""
+    if method == "b1":
+        return (*ALWAYS, *SEEN)
+    return (*ALWAYS, *ALIGNED, *PAINTED) if method == "swap" else (*ALWAYS, *ALIGNED)
+
+
 def make_kept_batch(
     samples: Sequence[tuple[dict[str, NDArray[np.float16]], str]],
 ) -> KeptBatch:
@@ -177,11 +191,13 @@ def make_kept_batch(
 def fingerprint(components: Any) -> str:
     """SHA-256 of the weights that kept samples depend on.
 
-    Not of the finer levels of alignment's encoder: the diffusion stage trains those.
+    Not of the finer levels of alignment's encoder: the diffusion stage trains those. B1 has no
+    alignment.
     """
     found = hashlib.sha256()
     for network, skipped in (("autoencoder", "decoder."), ("alignment", "encoder.down.")):
-        for name, value in sorted(getattr(components, network).state_dict().items()):
+        module = getattr(components, network)
+        for name, value in sorted(module.state_dict().items() if module is not None else ()):
             if not name.startswith(skipped):
                 found.update(name.encode())
                 found.update(value.detach().float().cpu().contiguous().numpy().tobytes())
@@ -196,11 +212,6 @@ def keep(config: TrainConfig, folder: Path, count: int, shard: tuple[int, int] =
     """
     from training.components import build
 
-    if config.method == "b1":
-        raise SettingsError(
-            "samples are kept for methods whose alignment is frozen: b1 has none, and trains what "
-            "looks at the photo"
-        )
     components: Any = build(config)
     for module in components.networks.values():
         module.eval().requires_grad_(False)
@@ -236,20 +247,25 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
     from training.swap_batch import SwapBatch
 
     network = as_autoencoder(components.autoencoder)
-    shown, _ = conditions_of_batch(components, batch)
-    if shown.extra is None or components.pose_encoder.config.pose_representation != "heat_maps":
+    if components.pose_encoder.config.pose_representation != "heat_maps":
         raise SettingsError(
-            "kept samples hold warped latents and heat maps: set models.unet.extra_channels, and "
-            "no other models.pose_encoder.pose_representation"
+            "kept samples hold heat maps: set no other models.pose_encoder.pose_representation"
         )
     found = {
         "clean": network.encode(target_picture(batch, network.image_channels)),
-        "heat": batch.target_heat,
-        "features": shown.context[0],
-        "extra": shown.extra,
+        "target_heat": batch.target_heat,
     }
+    if components.config.method == "b1":
+        alpha = batch.source_alpha
+        photo = batch.source if alpha is None else torch.cat([batch.source, alpha], 1)
+        found |= {"photo": photo, "source_heat": batch.source_heat, "initial": batch.initial}
+    else:
+        shown, _ = conditions_of_batch(components, batch)
+        if shown.extra is None:
+            raise SettingsError("kept samples hold warped latents: set models.unet.extra_channels")
+        found |= {"features": shown.context[0], "extra": shown.extra}
     if isinstance(batch, SwapBatch):
-        found[PAINTED] = batch.painted
+        found["painted"] = batch.painted
     return {name: value.half().contiguous().numpy() for name, value in found.items()}
 
 

@@ -42,10 +42,22 @@ def conditions_of_batch(
 
 def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
     """The same of kept samples: what is still trained is asked, all else was."""
+    if batch.photo is not None and batch.source_heat is not None and batch.initial is not None:
+        network = as_autoencoder(components.autoencoder)
+        alpha = batch.photo[:, 3:] if batch.photo.shape[1] > 3 else None
+        inputs = Inputs(
+            photo=batch.photo[:, :3],
+            mask=None if alpha is None else alpha * 0.5 + 0.5,
+            source_heat=batch.source_heat,
+            target_heat=batch.target_heat,
+            target_map=None,
+            initial=batch.initial,
+        )
+        return encoded(components.unet, network, components, inputs)
     encoder: Any = components.alignment
     latent: Any = components.pose_encoder
     context = encoder.encoder.levels_of(batch.features)
-    return Conditions(latent(batch.heat), context, batch.extra, None)
+    return Conditions(latent(batch.target_heat), context, batch.extra, None)
 
 
 def limbs_of_batch(batch: TrainingBatch) -> Limbs:
