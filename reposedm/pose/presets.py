@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from reposedm.errors import PoseError
+from reposedm.pose.facing import with_side_of
 from reposedm.pose.pose import Pose
 from reposedm.pose.retarget import retarget
 
@@ -41,6 +42,7 @@ def preset(
     size: tuple[int, int] | None = None,
     *,
     proportions: float = 0.0,
+    keep_side: bool = True,
 ) -> Pose:
     """A preset on a person's own body, or in the middle of an empty frame.
 
@@ -49,6 +51,7 @@ def preset(
         body: the person whose bone lengths and place to take; None: the library's own figure.
         size: (width, height) of the frame without a body; 512 x 512 if None.
         proportions: 0 = the body's bone lengths .. 1 = the library's, scaled to the trunk.
+        keep_side: a person who is seen from behind strikes a frontal preset seen from behind.
 
     Raises:
         PoseError: no such preset, or the body is not usable.
@@ -62,6 +65,8 @@ def preset(
     pose = Pose(points, (state > 0).astype(np.float32), state, (_UNIT, _UNIT))
     if body is None:
         return _framed(pose, size or (512, 512))
+    if keep_side:
+        pose = with_side_of(pose, body)
     lengths = [length * _UNIT for length in _library()["lengths"]]
     return retarget(pose, body, proportions=proportions, lengths=lengths, lift=entry["lift"])
 

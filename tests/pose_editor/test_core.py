@@ -204,6 +204,21 @@ def test_presets_on_a_body_are_pythons() -> None:
     _assert_same_poses(found, expected)
 
 
+def test_presets_on_a_person_seen_from_behind_are_pythons() -> None:
+    library = presets_json()
+    bodies = [preset(name, size=(900, 1200)) for name in ("standing", "back", "over-shoulder")]
+    bodies.append(bodies[2].replace(state=np.full(18, 2)))  # looks into the camera
+    found = node(
+        "const R = load('retarget'), A = load('actions'); answer(given[1].map((body) =>"
+        " given[0].presets.map((entry) => { const { kp, ...rest } = R.fromPreset(given[0], entry);"
+        " return R.retarget(A.withSideOf(kp, body), body, { ...rest, size: given[2] }); })));",
+        [library, [keypoints(body) for body in bodies], bodies[0].size],
+    )
+    for body, poses in zip(bodies, found, strict=True):
+        expected = [keypoints(preset(entry["id"], body)) for entry in library["presets"]]
+        _assert_same_poses(poses, expected)
+
+
 def test_an_unusable_pose_has_no_retargeted_one() -> None:
     assert (
         node(

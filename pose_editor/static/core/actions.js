@@ -44,6 +44,23 @@ const PoseActions = ((S, K) => {
     return out;
   }
 
+  // The twin of reposedm/pose/facing.py: a preset that faces the camera, on a person whom the photo
+  // shows from behind, is struck from behind. From right to left shoulder, in trunks.
+  const AWAY = -0.1, FRONT = 0.4;
+  function breadth(kp) {
+    if (![NECK, R_SHOULDER, L_SHOULDER, R_HIP, L_HIP].every((joint) => kp[joint][3])) return null;
+    const [x, y] = K.hipCentre(kp), trunk = Math.hypot(x - kp[NECK][0], y - kp[NECK][1]);
+    return trunk > 0 ? (kp[L_SHOULDER][0] - kp[R_SHOULDER][0]) / trunk : null;
+  }
+  function turnedAway(kp) {
+    const width = breadth(kp);
+    return width !== null && width < AWAY && FACE.some((joint) => !kp[joint][3]);
+  }
+  function withSideOf(kp, body) {
+    const width = breadth(kp);
+    return width !== null && width >= FRONT && !isBack(kp) && turnedAway(body) ? turn(kp) : kp;
+  }
+
   const legsHidden = (kp) => !LEGS.some((joint) => kp[joint][3]);
   const hideLegs = (kp) => setState(kp, LEGS, legsHidden(kp) ? S.VISIBLE : S.HIDDEN);
 
@@ -77,7 +94,7 @@ const PoseActions = ((S, K) => {
   }).map(([x, y, ...rest]) => [x * 1000, y * 1000, ...rest]), size, 0.1);
 
   return {
-    setState, cycle, swapSides, mirror, isBack, turn, legsHidden, hideLegs, resetJoint, resetAll,
+    setState, cycle, swapSides, mirror, isBack, turn, turnedAway, withSideOf, legsHidden, hideLegs, resetJoint, resetAll,
     fit, standing,
   };
 })(...(typeof PoseSkeleton === "undefined"

@@ -56,7 +56,8 @@ function thumbnail(pose) {
 function presetPose() {
   const { kp: pose, lengths = null, lift = 0 } = lastPreset;
   const options = { proportions: +el.proportions.value, lengths, lift, size: size() };
-  return PoseRetarget.retarget(pose, source() || kp(), options);
+  const body = source() || kp();
+  return PoseRetarget.retarget(A.withSideOf(pose, body), body, options);
 }
 
 function usePreset(tag = null) {
