@@ -194,6 +194,21 @@ def test_legs_that_the_photo_cuts_off_are_not_invented(pose: Pose) -> None:
     assert output.images[0].shape == (235, W, 4)
 
 
+def test_an_arm_that_was_not_found_takes_nothing_from_the_trunk(pose: Pose) -> None:
+    """It would be thought to hang there, and raising it would tear a piece out of the shirt."""
+    state = pose.state.copy()
+    state[[6, 7]] = 0
+    unseen = prepare(figure(pose)[0], pose.replace(state=state), figure(pose)[1])
+    assert not unseen.parts.present[[4, 5]].any()
+    assert unseen.parts.present[[2, 3]].all()
+    wanted = moved(pose, j6=(216, 70), j7=(240, 30))
+    trunk = np.rint(pose.points[[1, 8, 11]].mean(0)).astype(int)
+    shown = unseen.warp(wanted)
+    assert shown[trunk[1], trunk[0], 3] == 255
+    assert shown[50, 228, 3] == 0
+    assert "left upper arm" in " ".join(unseen.notes(wanted))
+
+
 def test_a_turn_is_noted(pose: Pose, puppet: Puppet) -> None:
     order = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
     assert any("turn" in note for note in puppet.notes(pose.replace(points=pose.points[order])))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reposedm.pipelines.puppet.body import FACE, Body, Points
+from reposedm.pipelines.puppet.body import FACE, Body, Flags, Points
 from reposedm.pipelines.puppet.profile import beyond_profile
 from reposedm.pipelines.puppet.rig import (
     ARMS,
@@ -81,7 +81,7 @@ def find_parts(image: Image, mask: NDArray[np.float32], body: Body) -> Parts:
     ratio = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
     points, unit = body.points * ratio, body.unit * factor
     radii = limb_radii(points, unit, inside)
-    present = _present(points, inside)
+    present = _present(points, inside, body.known)
     hem = 0.0
     if present[LEGS[0]] and present[LEGS[2]]:
         hem = find_hem(small, inside, points, unit)
@@ -208,11 +208,17 @@ def _sample(values: NDArray[np.float32], at: Points) -> NDArray[np.float32]:
     return result
 
 
-def _present(points: Points, inside: Mask) -> NDArray[np.bool_]:
-    """A limb is there when the person's mask covers a good part of its bone."""
+def _present(points: Points, inside: Mask, known: Flags) -> NDArray[np.bool_]:
+    """A limb is there when the person's mask covers a good part of its bone.
+
+    An arm that was not found is not: where it is thought to hang, the trunk is to be seen.
+    """
     present = np.ones(N_PARTS, bool)
     person = inside.astype(np.float32)
     for part, limb in LIMBS.items():
+        if part in ARMS and not known[limb.end]:
+            present[part] = False
+            continue
         t = np.linspace(0.1, 1.0, 24)[:, None]
         share = _sample(person, points[limb.start] * (1 - t) + points[limb.end] * t).mean()
         present[part] = share > 0.35

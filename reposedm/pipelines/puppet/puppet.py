@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from reposedm.pipelines.puppet.certainty import certainty, left_open, of_cloth
 from reposedm.pipelines.puppet.closing import close_trunk
 from reposedm.pipelines.puppet.field import LimbMap, Map
 from reposedm.pipelines.puppet.layers import Layer, cut_layers
-from reposedm.pipelines.puppet.parts import TRUNK_PART, Parts, find_parts
+from reposedm.pipelines.puppet.parts import HEAD_PART, TRUNK_PART, Parts, find_parts
 from reposedm.pipelines.puppet.rig import (
     L_SHIN,
     LIMBS,
@@ -27,13 +28,19 @@ from reposedm.pipelines.puppet.rig import (
     part_maps,
 )
 from reposedm.pose import Pose
-from reposedm.pose.skeleton import L_HIP, R_HIP
+from reposedm.pose.skeleton import L_HIP, NECK, NOSE, R_HIP
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _GRID = 8
 """Distance in output pixels between the points at which the maps are computed exactly."""
+
+_CHIN = (0.3, 0.6)
+"""From the neck (0) to the nose (1): where a head begins to move for itself, and wholly does."""
+
+_HAIR = (0.85, 1.15)
+"""How far a head with its hair or hat reaches, in the same length."""
 
 _FADE = 0.08
 """Trunk lengths within which a part that the photo cuts off fades, once moved into the picture."""
@@ -146,15 +153,32 @@ class Puppet:
         found = certainty(self.body, goal)
         grey = {}
         for part, layer in self.layers.items():
-            share = found.get(part, of_cloth(found))
+            share: Any = np.float32(found.get(part, of_cloth(found)))
+            if part == HEAD_PART:
+                share = self._down_the_neck(layer, found)[..., None]
             rgba = np.repeat(layer.rgba[..., 3:], 4, 2)
-            rgba[..., :3] = np.rint(rgba[..., :3] * np.float32(share))
+            rgba[..., :3] = np.rint(rgba[..., :3] * share)
             grey[part] = Layer(rgba, layer.origin)
         shown = dataclasses.replace(self, layers=grey).warp(target_pose, scale=scale)
         sure: Floats = shown[..., 0].astype(np.float32) * shown[..., 3] / np.float32(255**2)
         size = (shown.shape[1], shown.shape[0])
         unknown = left_open(self.body, goal, self.parts.present, size, scale)
         return sure, unknown.astype(np.float32) / 255
+
+    def _down_the_neck(self, layer: Layer, found: dict[int, float]) -> Floats:
+        """(h, w) certainty of the head's layer: below the chin, and beside the head where a collar
+        or a shoulder was taken for a part of it, it is that of the trunk."""
+        neck = self.body.points[NECK]
+        up = self.body.points[NOSE] - neck
+        rows, columns = np.mgrid[: layer.rgba.shape[0], : layer.rgba.shape[1]] + 0.5
+        x, y = np.array(layer.origin) + self.corner - neck
+        square = max(float(up @ up), 1e-6)
+        along = ((columns + x) * up[0] + (rows + y) * up[1]) / square
+        away = np.hypot(columns + x - 1.2 * up[0], rows + y - 1.2 * up[1]) / square**0.5
+        head = np.minimum((along - _CHIN[0]) / (_CHIN[1] - _CHIN[0]),
+                          (_HAIR[1] - away) / (_HAIR[1] - _HAIR[0])).clip(0, 1)  # fmt: skip
+        trunk = min(found[TRUNK_PART], found[HEAD_PART])
+        return np.asarray(trunk + (found[HEAD_PART] - trunk) * head, np.float32)
 
     def feet_moved(self, target_pose: Pose) -> float:
         """How far the feet leave their place: 0 not at all (or none in the photo), 1 clearly.
