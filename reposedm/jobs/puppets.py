@@ -25,6 +25,9 @@ MAX_SIDE: Final = 2048
 COARSE: Final = 512
 """Long side of the map of what is certain, which is smooth."""
 
+_LOOSE: Final = (0.25, 0.5)
+"""Certainty below which pixels are left out where nothing is added to the warped person."""
+
 _puppets: Recent[Puppet] = Recent(KEPT)
 
 
@@ -74,6 +77,9 @@ def warped_person(
                      for one in maps)  # fmt: skip
     if scale < 1:
         warped = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
+    # A trunk that turns is stretched, and flings about what was painted beside it.
+    stays = np.maximum(unknown, np.clip((sure - _LOOSE[0]) / (_LOOSE[1] - _LOOSE[0]), 0, 1))
+    warped[..., 3] = np.rint(warped[..., 3] * stays)
     return Warped(warped, sure, unknown)
 
 

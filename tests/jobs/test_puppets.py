@@ -100,3 +100,32 @@ def test_a_limb_that_nobody_has_is_stretched_and_not_left_out() -> None:
     assert found is not None
     forearm = tuple(np.rint(points[3] + 0.3 * (points[4] - points[3])).astype(int)[::-1])
     assert found.sure[forearm] > 0.9 and found.unknown[forearm] == 0
+
+
+def profile(pose: Pose, width: float) -> Pose:
+    """The pose with shoulders and hips nearer together, as if turned away from the camera."""
+    points = np.array(pose.points)
+    points[:, 0] = points[1, 0] + width * (points[:, 0] - points[1, 0])
+    return pose.replace(points=points)
+
+
+def test_a_trunk_that_turns_flings_nothing_about() -> None:
+    image, pose, mask = person()
+    narrow = profile(pose, 0.2)  # on the photo; then wanted five times as wide
+    found = warped_person(image, narrow, pose, mask)
+    assert found is not None
+    stray = (found.unknown < 0.01) & (found.sure < 0.2) & (found.rgba[..., 3] > 8)
+    assert stray.mean() < 0.001
+    nose = tuple(np.rint(pose.points[0]).astype(int)[::-1])
+    assert found.sure[nose] > 0.9 and found.rgba[nose][3] > 240  # the head is still there
+
+
+def test_what_was_cut_out_with_the_head_is_not_as_certain_as_the_face() -> None:
+    image, pose, mask = person()
+    found = warped_person(image, profile(pose, 0.2), pose, mask)
+    assert found is not None
+    nose, neck = pose.points[0], pose.points[1]
+    chin = tuple(np.rint(neck + 0.15 * (nose - neck)).astype(int)[::-1])
+    aside = np.array([1.5 * np.hypot(*(nose - neck)), 0])
+    beside = tuple(np.rint(nose + aside).astype(int)[::-1])
+    assert found.sure[chin] < 0.5 and found.sure[beside] < 0.2
