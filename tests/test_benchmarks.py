@@ -21,16 +21,35 @@ def test_joints_within_a_fifth_of_the_torso_count() -> None:
     moved = pose.points.copy()
     moved[4, 0] += 0.19 * torso
     moved[7, 0] += 0.21 * torso
-    found: Any = SimpleNamespace(pose=pose.replace(points=moved))
+    found = pose.replace(points=moved)
     assert reposed.accuracy([found], pose, count) == (12, 13)
     assert reposed.accuracy([], pose, count) == (0, 13)
-    assert reposed.accuracy([found, SimpleNamespace(pose=pose)], pose, count) == (13, 13)
+    assert reposed.accuracy([found, pose], pose, count) == (13, 13)
+
+
+def test_the_window_gives_places_on_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, pose, _ = drawn.photo(192, 256)
+    shown: list[tuple[int, ...]] = []
+
+    def detect(picture: Any) -> list[Any]:  # finds a person in the middle of whatever it is shown
+        shown.append(picture.shape)
+        middle = np.array([picture.shape[1] / 2, picture.shape[0] / 2])
+        points = np.tile(middle, (18, 1)).astype(np.float32)
+        return [SimpleNamespace(pose=pose.replace(points=points, size=picture.shape[1::-1]))]
+
+    monkeypatch.setattr(reposed, "detect_people", detect)
+    whole, near = reposed.found_on(image, pose)
+    assert shown[0] == image.shape and max(shown[1][:2]) == reposed.WINDOW[1]
+    assert whole[0].points[0] == pytest.approx([96, 128])
+    left, top, right, bottom = pose.box() or (0, 0, 0, 0)
+    assert near[0].points[0] == pytest.approx([(left + right) / 2, (top + bottom) / 2], abs=2)
+    assert near[0].size == pose.size
 
 
 def test_poses_that_show_another_side_are_left_out() -> None:
     _, pose, _ = drawn.photo(192, 256)
-    puppet: Any = SimpleNamespace(notes=lambda target: ())
-    turned: Any = SimpleNamespace(notes=lambda target: ("another side",))
+    puppet: Any = SimpleNamespace(turns=lambda target: False)
+    turned: Any = SimpleNamespace(turns=lambda target: True)
     count = reposed.judged(pose, pose, puppet)
     assert count is not None and count.any()
     assert reposed.judged(pose, pose, turned) is None
@@ -39,13 +58,12 @@ def test_poses_that_show_another_side_are_left_out() -> None:
 
 
 def test_shares_are_of_joints_not_of_pictures() -> None:
-    rows = [
-        {"method": "a", "pose": "x", "hits": 1, "joints": 1, "seconds": 1.0},
-        {"method": "a", "pose": "y", "hits": 0, "joints": 3, "seconds": 3.0},
-        {"method": "b", "pose": "x", "hits": 1, "joints": 1, "seconds": 1.0},
-    ]
+    counted = (("a", "x", 1, 1, 1.0), ("a", "y", 0, 3, 3.0), ("b", "x", 1, 1, 1.0))
+    keys = ("method", "pose", "hits", "joints", "seconds")
+    rows = [{"photo": "p", "whole": 0, **dict(zip(keys, row, strict=True))} for row in counted]
     found = reposed.summary(rows)
-    assert found["a"]["within_torso"] == 0.25
+    assert (found["a"]["within_torso"], found["a"]["whole_picture"]) == (0.25, 0.0)
+    assert found["a"]["by_photo"] == {"p": 0.25}
     assert found["a"]["by_pose"] == {"x": 1.0, "y": 0.0}
     assert (found["a"]["pictures"], found["a"]["seconds_median"]) == (2, 2.0)
 
