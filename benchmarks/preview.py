@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.reposed import accuracy, judged, targets  # noqa: E402
+from benchmarks.reposed import accuracy, found_on, judged, targets  # noqa: E402
 from reposedm.detect import detect_people, person_mask  # noqa: E402
 from reposedm.errors import RePoseError  # noqa: E402
 from reposedm.imaging import over, read_image  # noqa: E402
@@ -51,7 +51,8 @@ def judge(photo: Path, sheets: Path | None) -> list[dict[str, Any]]:
         if count is None:
             continue
         result = over(empty, puppet.warp(target))
-        hits, joints = accuracy(detect_people(result), target, count)
+        whole, near = found_on(result, target)
+        hits, joints = accuracy([*whole, *near], target, count)
         rows.append({"photo": photo.stem, "pose": name, "hits": hits, "joints": joints})
         pictures.append(result)
     if sheets and pictures:

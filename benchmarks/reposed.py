@@ -10,7 +10,8 @@ the one counts that fits the wanted pose best; ``whole_picture`` is what it foun
 
 Counted are the wanted visible joints that lie within 0.2 torso lengths. Joints outside the photo or
 not seen on it are left out, and so are poses that show another side of the body: every method gets
-the same poses. Only numbers are written.
+the same poses. ``ceiling`` is what the same counting says of the untouched photos in other sizes.
+Only numbers are written.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ NEAR = 0.2
 """Torso lengths."""
 WINDOW = (0.5, 480)
 """Torso lengths round the wanted pose, and the least long side of the window in pixels."""
+SIZES = (0.8, 0.9, 1.1, 1.25)
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SHEET_WIDTH = 240
 
@@ -109,6 +111,26 @@ def judged(source: Pose, target: Pose, puppet: Any) -> NDArray[np.bool_] | None:
     if not count[[1, 8, 11]].all() or count.sum() < 6 or puppet.turns(target):
         return None
     return count
+
+
+def ceiling(photo: Path) -> list[dict[str, Any]]:
+    """A row for each size of an untouched photo: what the detector says of the same pose."""
+    import cv2
+
+    image = read_image(photo).pixels
+    people = detect_people(image)
+    rows: list[dict[str, Any]] = []
+    for scale in SIZES if people else ():
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
+        pose = people[0].pose.transformed(scale, 0, (resized.shape[1], resized.shape[0]))
+        count = countable(pose, pose)
+        if not count[[1, 8, 11]].all() or count.sum() < 6:
+            continue
+        whole, near = found_on(resized, pose)
+        hits, joints = accuracy([*whole, *near], pose, count)
+        rows.append({"hits": hits, "whole": accuracy(whole, pose, count)[0], "joints": joints})
+    return rows
 
 
 def judge(
@@ -228,10 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     photos = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in SUFFIXES)
     methods = options.method or available_methods()
     rows: list[dict[str, Any]] = []
+    untouched: list[dict[str, Any]] = []
     counted = 0
     for number, photo in enumerate(photos[: options.limit]):
         try:
             found, strips = judge(photo, methods, options)
+            untouched += ceiling(photo) if found else []
         except RePoseError as error:
             print(f"{photo.name}: {error}", file=sys.stderr)
             continue
@@ -252,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "format": "reposedm-reposed",
         "photos": counted,
         "near": NEAR,
+        "ceiling": {"within_torso": _share(untouched),
+                    "whole_picture": _share(untouched, "whole")},
         "methods": summary(rows),
         "settings": {k: getattr(options, k) for k in
                      ("seed", "steps", "guidance", "pose_guidance", "poses")},

@@ -60,3 +60,23 @@ def test_a_whole_trunk_and_one_outside_the_picture_stay(pose: Pose) -> None:
     close_trunk(picture, pose.points + 10_000, enclosed=False)
     close_trunk(picture, np.zeros((18, 2)), enclosed=True)
     assert np.array_equal(picture, before)
+
+
+def test_from_the_side_a_tear_beside_the_joints_is_closed_and_from_the_front_not(
+    pose: Pose,
+) -> None:
+    picture, _, _ = person(pose)
+    trunk = pose.points[[2, 5, 8, 11]]
+    right, (top, bottom) = int(trunk[:, 0].max()), trunk[[0, 2], 1].astype(int)
+    shirt = np.s_[top:bottom, right : right + 30]
+    picture[shirt] = (*SHIRT, 255)
+    tear = np.s_[top + 12 : top + 24, right + 6 : right + 16]
+    picture[tear] = 0
+    front = picture.copy()
+    close_trunk(front, pose.points, enclosed=False)
+    assert not front[tear][2:-2, 2:-2, 3].any()
+    points = np.array(pose.points)
+    points[:, 0] = right - 4 + 0.1 * (points[:, 0] - right)  # shoulders one behind the other
+    close_trunk(picture, points, enclosed=False)
+    assert (picture[tear][2:-2, 2:-2, 3] > 250).all()
+    assert np.abs(picture[tear][2:-2, 2:-2, :3].astype(int) - SHIRT).max() <= 3

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reposedm.imaging.smooth import smooth_fill
 from reposedm.pipelines.puppet.body import Points
 from reposedm.pipelines.puppet.parts import fill_polygon, trunk_outline
+from reposedm.pose.skeleton import L_HIP, L_SHOULDER, NECK, R_HIP, R_SHOULDER
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -25,10 +26,15 @@ _SHRINK: Final = -0.08
 """Of the hips' and the shoulders' distance: cloth may end before the joints."""
 _AROUND: Final = 12
 """Pixels around the trunk whose colours go into its holes."""
+_DEPTH: Final = 0.5
+"""How far a trunk that is seen from the side reaches from its axis, over its length."""
 
 
 def close_trunk(picture: Image, points: Points, *, enclosed: bool) -> None:
     """Fill what is open between shoulders and hips with the colours around it, in place.
+
+    Seen from the side a trunk is wider than between its joints: there what the person surrounds is
+    filled, too. An arm was cut out of it; from the front it would be the air beside an arm.
 
     Args:
         picture: uint8 (H, W, 4), straight alpha.
@@ -36,17 +42,24 @@ def close_trunk(picture: Image, points: Points, *, enclosed: bool) -> None:
         enclosed: only what the person surrounds on all sides: for joints that were guessed.
     """
     outline = trunk_outline(points, _SHRINK)
-    low = np.maximum(np.floor(outline.min(0)).astype(int) - _AROUND, 0)
-    high = np.minimum(np.ceil(outline.max(0)).astype(int) + _AROUND, picture.shape[1::-1])
+    beside = _beside(points)
+    around = _AROUND + round(min(beside, max(picture.shape)))
+    low = np.maximum(np.floor(outline.min(0)).astype(int) - around, 0)
+    high = np.minimum(np.ceil(outline.max(0)).astype(int) + around, picture.shape[1::-1])
     if (high - low < 3).any():
         return
     box = np.s_[low[1] : high[1], low[0] : high[0]]
     inside = fill_polygon((int(high[1] - low[1]), int(high[0] - low[0])), outline - low)
     alpha = picture[box][..., 3]
-    if not ((alpha < _OPEN) & (inside > 0)).any() or not (alpha >= _SOLID).any():
+    if not (alpha < _OPEN).any() or not (alpha >= _SOLID).any():
         return
+    closed = _surrounded(picture[..., 3])[box]
     if enclosed:
-        inside &= _surrounded(picture[..., 3])[box]
+        inside &= closed
+    if beside >= 1:
+        inside |= cv2.dilate(inside, _disc(beside)) & closed
+    if not ((alpha < _OPEN) & (inside > 0)).any():
+        return
     share = cv2.blur(cv2.erode(inside, np.ones((3, 3), np.uint8)).astype(np.float32), (3, 3))
     before = alpha.astype(np.float32) / 255
     after = np.maximum(before, share)
@@ -57,6 +70,20 @@ def close_trunk(picture: Image, points: Points, *, enclosed: bool) -> None:
     mixed /= np.maximum(after, 1e-3)[..., None]
     picture[box][..., :3][changed] = np.rint(mixed[changed]).clip(0, 255).astype(np.uint8)
     alpha[changed] = np.rint(after[changed] * 255).astype(np.uint8)
+
+
+def _beside(points: Points) -> float:
+    """How much further a trunk reaches than its joints, in pixels; 0 where it faces the camera."""
+    down = points[[R_HIP, L_HIP]].mean(0) - points[NECK]
+    length = max(float(np.hypot(*down)), 1e-6)
+    across = np.array([-down[1], down[0]]) / length
+    half = abs(float((points[R_SHOULDER] - points[L_SHOULDER]) @ across)) / 2
+    return max(0.0, _DEPTH * length - 2 * half)
+
+
+def _disc(radius: float) -> NDArray[np.uint8]:
+    side = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def _surrounded(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
