@@ -90,7 +90,7 @@ train = $(BIN)/python -m training.train data.root=$(PEOPLE) --config
 network = init.$(1)=$(RUNS)/small-$(1)/networks/$(1)
 last = $(call only,diffusion) $(call network,autoencoder) $(call network,estimator) \
   $(call network,alignment)
-keep = $(BIN)/python -m training.kept data.root=$(PEOPLE) --config small $(last)
+keep = $(BIN)/python -m training.kept data.root=$(PEOPLE) --config
 
 $(PEOPLE)/index.jsonl: | $(VENV)/dev.stamp
 	$(BIN)/python -m training.synthetic render --out $(PEOPLE) --identities 900 --mode mixed \
@@ -107,14 +107,18 @@ networks: $(PEOPLE)/index.jsonl
 	  --max-minutes $(MINUTES_ESTIMATOR)
 	$(train) small --out $(RUNS)/small-alignment $(call only,prior alignment) \
 	  $(call network,autoencoder) --max-minutes $(MINUTES_ALIGNMENT)
-	$(keep) --out $(RUNS)/small-kept --count $(KEPT)
-	$(keep) --out $(RUNS)/small-kept-still --count $(KEPT_STILL) data.still=1 seed=7
+	$(keep) small $(last) --out $(RUNS)/small-kept --count $(KEPT)
+	$(keep) small $(last) --out $(RUNS)/small-kept-still --count $(KEPT_STILL) data.still=1 seed=7
 	$(train) small --out $(RUNS)/small $(last) --max-minutes $(MINUTES_DIFFUSION) \
 	  "diffusion.kept=[$(RUNS)/small-kept,$(RUNS)/small-kept-still]"
 
+# B1 sees the samples that the others see.
+b1 = small-b1 $(call only,diffusion) $(call network,autoencoder)
 arms: networks
-	$(train) small-b1 --out $(RUNS)/small-b1 $(call only,diffusion) \
-	  $(call network,autoencoder) --max-minutes $(MINUTES_DIFFUSION)
+	$(keep) $(b1) --out $(RUNS)/small-b1-kept --count $(KEPT)
+	$(keep) $(b1) --out $(RUNS)/small-b1-kept-still --count $(KEPT_STILL) data.still=1 seed=7
+	$(train) $(b1) --out $(RUNS)/small-b1 --max-minutes $(MINUTES_DIFFUSION) \
+	  "diffusion.kept=[$(RUNS)/small-b1-kept,$(RUNS)/small-b1-kept-still]"
 
 measure: arms $(HELD_OUT)/index.jsonl
 	$(BIN)/python -m training.export $(RUNS)/small -o assets/weights

@@ -40,6 +40,8 @@ def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
         plans.append((name, out, config.plan, config.data.root))
         if out == "r/small":
             assert config.diffusion.kept == ("r/small-kept", "r/small-kept-still")
+        if name == "small-b1":  # the samples of the others
+            assert config.diffusion.kept == ("r/small-b1-kept", "r/small-b1-kept-still")
         if name in ("swap", "street"):  # of the weights that the others made
             assert config.init.pipeline == "assets/weights/reposedm"
             assert config.diffusion.kept == (f"{out}-kept",)
