@@ -42,6 +42,8 @@ NEAR = 0.2
 """Torso lengths."""
 WINDOW = (0.5, 480)
 """Torso lengths round the wanted pose, and the least long side of the window in pixels."""
+TALL = 200
+"""Pixels from the highest to the lowest joint on the photo."""
 SIZES = (0.8, 0.9, 1.1, 1.25)
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SHEET_WIDTH = 240
@@ -88,6 +90,11 @@ def found_on(picture: NDArray[np.uint8], target: Pose) -> tuple[list[Any], list[
 
 def _torso(pose: Pose) -> float:
     return float(np.linalg.norm(pose.points[1] - pose.points[[8, 11]].mean(0)))
+
+
+def _height(pose: Pose) -> float:
+    _, top, _, bottom = pose.box() or (0.0, 0.0, 0.0, 0.0)
+    return bottom - top
 
 
 def accuracy(found: Sequence[Any], target: Pose, count: NDArray[np.bool_]) -> tuple[int, int]:
@@ -166,6 +173,7 @@ def judge(
             whole, near = found_on(picture, target)
             hits, joints = accuracy([*whole, *near], target, count)
             rows.append({"method": method, "photo": photo.stem, "pose": name, "hits": hits,
+                         "height": _height(source),
                          "whole": accuracy(whole, target, count)[0], "joints": joints,
                          "seconds": seconds})  # fmt: skip
             pictures.append(picture)
@@ -209,6 +217,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         found[method] = {
             "within_torso": _share(mine),
             "whole_picture": _share(mine, "whole"),
+            "of_tall_people": _share([row for row in mine if row["height"] > TALL]),
             "joints": sum(row["joints"] for row in mine),
             "pictures": len(mine),
             "seconds_median": round(float(np.median([row["seconds"] for row in mine])), 3),
@@ -276,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "format": "reposedm-reposed",
         "photos": counted,
         "near": NEAR,
+        "tall": TALL,
         "ceiling": {"within_torso": _share(untouched),
                     "whole_picture": _share(untouched, "whole")},
         "methods": summary(rows),

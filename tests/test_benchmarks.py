@@ -58,12 +58,13 @@ def test_poses_that_show_another_side_are_left_out() -> None:
 
 
 def test_shares_are_of_joints_not_of_pictures() -> None:
-    counted = (("a", "x", 1, 1, 1.0), ("a", "y", 0, 3, 3.0), ("b", "x", 1, 1, 1.0))
-    keys = ("method", "pose", "hits", "joints", "seconds")
+    counted = (("a", "x", 1, 1, 1.0, 300), ("a", "y", 0, 3, 3.0, 100), ("b", "x", 1, 1, 1.0, 300))
+    keys = ("method", "pose", "hits", "joints", "seconds", "height")
     rows = [{"photo": "p", "whole": 0, **dict(zip(keys, row, strict=True))} for row in counted]
     found = reposed.summary(rows)
     assert (found["a"]["within_torso"], found["a"]["whole_picture"]) == (0.25, 0.0)
     assert found["a"]["by_photo"] == {"p": 0.25}
+    assert found["a"]["of_tall_people"] == 1.0
     assert found["a"]["by_pose"] == {"x": 1.0, "y": 0.0}
     assert (found["a"]["pictures"], found["a"]["seconds_median"]) == (2, 2.0)
 

@@ -172,14 +172,16 @@ def _real(results: Results) -> str:
         parts.append("Autoencoder: not measured yet (`python -m training.real_photos FOLDER`).")
     if "reposed" in results:
         found = results["reposed"]
-        heads = ["method", "wanted joints found", "without windows", "of joints", "pictures"]
+        heads = ["method", "wanted joints found", f"of people above {found['tall']} pixels", "without windows",
+                 "of joints", "pictures"]  # fmt: skip
         rows = [heads, ["---"] * len(heads)]
         for name, one in found["methods"].items():
-            rows.append([name, f"{one['within_torso']:.4f}", f"{one['whole_picture']:.4f}",
-                         str(one["joints"]), str(one["pictures"])])  # fmt: skip
+            rows.append([name, f"{one['within_torso']:.4f}", f"{one['of_tall_people']:.4f}",
+                         f"{one['whole_picture']:.4f}", str(one["joints"]),
+                         str(one["pictures"])])  # fmt: skip
         top = found["ceiling"]
         rows.append(["the untouched photos, in four other sizes", f"{top['within_torso']:.4f}",
-                     f"{top['whole_picture']:.4f}", "", ""])  # fmt: skip
+                     "", f"{top['whole_picture']:.4f}", "", ""])  # fmt: skip
         parts.append(
             f"People on {found['photos']} photographs put into presets and drags; joints that "
             f"mediapipe finds within {found['near']} torso lengths of where they are wanted, on "

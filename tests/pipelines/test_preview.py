@@ -209,6 +209,17 @@ def test_an_arm_that_was_not_found_takes_nothing_from_the_trunk(pose: Pose) -> N
     assert "left upper arm" in " ".join(unseen.notes(wanted))
 
 
+@pytest.mark.parametrize(("hidden", "absent"), [([12, 13], [8, 9]), ([9, 10, 12, 13], [])])
+def test_a_leg_that_was_not_found_is_behind_the_other_one(
+    pose: Pose, hidden: list[int], absent: list[int]
+) -> None:
+    """Of somebody whose legs are both unknown they are where legs usually are."""
+    state = pose.state.copy()
+    state[hidden] = 0
+    found = prepare(figure(pose)[0], pose.replace(state=state), figure(pose)[1]).parts.present
+    assert np.flatnonzero(~found).tolist() == absent
+
+
 def test_a_turn_is_noted(pose: Pose, puppet: Puppet) -> None:
     order = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
     assert any("turn" in note for note in puppet.notes(pose.replace(points=pose.points[order])))

@@ -30,6 +30,7 @@ from reposedm.pose.skeleton import (
     L_HIP,
     L_KNEE,
     L_SHOULDER,
+    MIRROR,
     NECK,
     R_ANKLE,
     R_HIP,
@@ -211,12 +212,14 @@ def _sample(values: NDArray[np.float32], at: Points) -> NDArray[np.float32]:
 def _present(points: Points, inside: Mask, known: Flags) -> NDArray[np.bool_]:
     """A limb is there when the person's mask covers a good part of its bone.
 
-    An arm that was not found is not: where it is thought to hang, the trunk is to be seen.
+    An arm that was not found is not: where it is thought to hang, the trunk is to be seen. Nor is
+    a leg that was not found if the other was: it is behind that one.
     """
     present = np.ones(N_PARTS, bool)
     person = inside.astype(np.float32)
     for part, limb in LIMBS.items():
-        if part in ARMS and not known[limb.end]:
+        hidden = not known[limb.end]
+        if hidden and (part in ARMS or (part in LEGS and known[MIRROR[limb.end]])):
             present[part] = False
             continue
         t = np.linspace(0.1, 1.0, 24)[:, None]
