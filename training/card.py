@@ -172,8 +172,8 @@ def _real(results: Results) -> str:
         parts.append("Autoencoder: not measured yet (`python -m training.real_photos FOLDER`).")
     if "reposed" in results:
         found = results["reposed"]
-        heads = ["method", "wanted joints found", f"of people above {found['tall']} pixels", "without windows",
-                 "of joints", "pictures"]  # fmt: skip
+        tall = f"of people above {found['tall']} pixels"
+        heads = ["method", "wanted joints found", tall, "without windows", "of joints", "pictures"]
         rows = [heads, ["---"] * len(heads)]
         for name, one in found["methods"].items():
             rows.append([name, f"{one['within_torso']:.4f}", f"{one['of_tall_people']:.4f}",

@@ -106,7 +106,8 @@ def test_a_card_has_only_numbers_of_the_results() -> None:
     text = card(made)
     check_numbers("the card", text, made)
     check_numbers("README", readme_block(made), made)
-    for shown in ("20.2500 ± 0.3536", "29.13 dB", "0.9100", "0.8100", "0.9900", "120.0", "0.512", "NOT met (1.2500)",
+    for shown in ("20.2500 ± 0.3536", "29.13 dB", "0.9100", "0.8100", "0.9900", "120.0", "0.512",
+                  "NOT met (1.2500)",
                   "2100 (at most 3000.0): met", "model_card/ablation-failures.jpg", "the worst",
                   "B2 (alignment) | not run"):  # fmt: skip
         assert shown in text, shown
