@@ -44,6 +44,10 @@ Labels = NDArray[np.int32]
 
 LEG_PAIRS = ((R_HIP, L_HIP), (R_KNEE, L_KNEE), (R_ANKLE, L_ANKLE))
 
+_APART = (((R_SHOULDER, L_SHOULDER), 0.45), ((R_HIP, L_HIP), 0.25))
+"""Distance of shoulders and hips over the trunk's length below which a person is seen from the
+side: facing the camera it is 0.8 and 0.4."""
+
 _WORK_SIDE = 420
 """Longer side of the picture in which parts are told apart."""
 
@@ -212,14 +216,17 @@ def _sample(values: NDArray[np.float32], at: Points) -> NDArray[np.float32]:
 def _present(points: Points, inside: Mask, known: Flags) -> NDArray[np.bool_]:
     """A limb is there when the person's mask covers a good part of its bone.
 
-    An arm that was not found is not: where it is thought to hang, the trunk is to be seen. Nor is
-    a leg that was not found if the other was: it is behind that one.
+    Of somebody seen from the side, an arm that was not found is not: where it is thought to hang,
+    the trunk is to be seen. Nor is a leg that was not found if the other was: it is behind that.
     """
     present = np.ones(N_PARTS, bool)
     person = inside.astype(np.float32)
+    arms_apart, legs_apart = (_across(points, pair) > apart for pair, apart in _APART)
     for part, limb in LIMBS.items():
         hidden = not known[limb.end]
-        if hidden and (part in ARMS or (part in LEGS and known[MIRROR[limb.end]])):
+        behind = part in ARMS and not arms_apart
+        behind |= part in LEGS and not legs_apart and bool(known[MIRROR[limb.end]])
+        if hidden and behind:
             present[part] = False
             continue
         t = np.linspace(0.1, 1.0, 24)[:, None]
@@ -229,6 +236,13 @@ def _present(points: Points, inside: Mask, known: Flags) -> NDArray[np.bool_]:
         if limb.parent != TRUNK_PART and not present[limb.parent]:
             present[part] = False
     return present
+
+
+def _across(points: Points, pair: tuple[int, int]) -> float:
+    """Distance of two joints across the trunk, over its length."""
+    down = points[[R_HIP, L_HIP]].mean(0) - points[NECK]
+    apart = points[pair[0]] - points[pair[1]]
+    return abs(float(apart[0] * down[1] - apart[1] * down[0])) / max(float(down @ down), 1e-6)
 
 
 def _unaries(
