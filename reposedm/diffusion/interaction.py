@@ -28,6 +28,10 @@ COCO_17: Final = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 LARGEST_SHIFT: Final = 1.0
 """The gradient term is never larger than this part of the noise's norm. An estimate of y_0 from
 next to nothing is no picture, and the estimator's gradient there may be anything."""
+LARGEST_MOVE: Final = 0.1
+"""Nor does a step of sampling move the estimate of y_0 by more than this part of its norm: what
+changes the noise by a twentieth tears the estimate up where sigma / alpha is 15, and a sampler of
+few steps has no later ones to mend it."""
 
 
 class InteractionField:
@@ -193,8 +197,22 @@ def bounded_shift(shift: Tensor, noise: Tensor, most: float = LARGEST_SHIFT) -> 
         most: part of the noise's norm.
     """
     shift = shift.nan_to_num(0, 0, 0)
-    norm, limit = shift.flatten(1).norm(dim=1), most * noise.flatten(1).norm(dim=1)  # B
-    return shift * (limit / norm.clamp_min(1e-12)).clamp_max(1)[:, None, None, None]
+    return shift * bounded_part(shift, noise, most)
+
+
+def bounded_part(change: Tensor, whole: Tensor, most: float) -> Tensor:
+    """What to multiply a change with so that it is at most ``most`` of the norm of the whole.
+
+    Args:
+        change: (B, c, h, w).
+        whole: (B, c, h, w).
+        most: part of its norm.
+
+    Returns:
+        (B, 1, 1, 1) in [0, 1].
+    """
+    norm, limit = change.flatten(1).norm(dim=1), most * whole.flatten(1).norm(dim=1)  # B
+    return (limit / norm.clamp_min(1e-12)).clamp_max(1)[:, None, None, None]
 
 
 def calibrated_strength(

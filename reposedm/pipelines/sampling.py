@@ -26,7 +26,9 @@ from torch import Tensor
 from reposedm.diffusion.guidance import guided, guided_separately
 from reposedm.diffusion.inpainting import jumped_back, next_levels, with_known
 from reposedm.diffusion.interaction import (
+    LARGEST_MOVE,
     InteractionField,
+    bounded_part,
     bounded_shift,
     interaction_latent,
     noise_shift,
@@ -193,7 +195,10 @@ class Denoiser:
         gradient = field.gradient(z, target.expand(len(z), -1, -1, -1))
         noise = noise_of(conditional, latents, level, kind)
         shift = bounded_shift(noise_shift(gradient, level, self.steering.strength), noise)
-        return shift_of(shift, level, kind)
+        change = shift_of(shift, level, kind)
+        estimate = clean_of(conditional, latents, level, kind)
+        moved = clean_of(conditional + change, latents, level, kind) - estimate
+        return change * bounded_part(moved, estimate, LARGEST_MOVE)
 
     def _combined(self, said: dict[str, Tensor], shift: Tensor | None) -> Tensor:
         """Eq. 16, or its form with two scales; 0 and 1 without the terms that cancel."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import diffusers
 import pytest
 import torch
 
+from reposedm.diffusion.interaction import LARGEST_MOVE
 from reposedm.diffusion.prediction import PREDICTIONS, flow_level, level_at, target_of
 from reposedm.errors import SettingsError
 from reposedm.pipelines.conditions import Conditions
@@ -68,6 +70,19 @@ def test_every_sampler_follows_a_flow(sampler: str, steps: int) -> None:
     moments = run(Oracle("flow_prediction", False), sampler, steps)
     assert len(moments) == steps
     torch.testing.assert_close(moments[-1].latents, ANSWER.expand(2, -1, -1, -1), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_the_gradient_term_never_tears_an_estimate_up(prediction: str) -> None:
+    """At the first level sigma / alpha is large, and a single step has no second."""
+    field: Any = SimpleNamespace(gradient=lambda z, target: torch.ones_like(z))
+    target = torch.zeros(1, 17, 6, 5)
+    sampler = "euler" if prediction == "flow_prediction" else "ddim"
+    for strength, moved in ((0.0, 0.0), (1e3, LARGEST_MOVE)):
+        steering = Steering(scale=1.0, field=field, target=target, strength=strength)
+        (moment,) = run(Oracle(prediction, False), sampler, 1, steering)
+        away = (moment.estimate - ANSWER).flatten(1).norm(dim=1) / ANSWER.norm()
+        torch.testing.assert_close(away, torch.full((2,), moved), atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize(
