@@ -8,7 +8,7 @@ Reading, aligning and encoding a pair of pictures costs a CPU five times what a 
 U-Net on one noise of it does. Samples are those of the stage's own stream, augmentation and all,
 from its beginning; the stage then takes these, and no others. The same command goes on where it
 was stopped. One file a field, float16; a sample of 256 x 176 takes 180 KiB. B1 trains what looks at
-the photo: of it the photo itself is kept (480 KiB), so that it can see the samples of the others.
+the photo: of it the photo itself is kept (440 KiB), so that it can see the samples of the others.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reposedm.imaging.smooth import smooth_fill
 from reposedm.pipelines.puppet.body import Points
 from reposedm.pipelines.puppet.parts import fill_polygon, trunk_outline
+from reposedm.pipelines.puppet.presence import across_trunk
 from reposedm.pose.skeleton import L_HIP, L_SHOULDER, NECK, R_HIP, R_SHOULDER
 
 Image = NDArray[np.uint8]
@@ -27,7 +28,8 @@ _SHRINK: Final = -0.08
 _AROUND: Final = 12
 """Pixels around the trunk whose colours go into its holes."""
 _DEPTH: Final = 0.5
-"""How far a trunk that is seen from the side reaches from its axis, over its length."""
+"""Distance of the shoulders over the trunk's length below which a trunk is seen from the side, and
+reaches further than its joints by what is missing."""
 
 
 def close_trunk(picture: Image, points: Points, *, enclosed: bool) -> None:
@@ -74,11 +76,8 @@ def close_trunk(picture: Image, points: Points, *, enclosed: bool) -> None:
 
 def _beside(points: Points) -> float:
     """How much further a trunk reaches than its joints, in pixels; 0 where it faces the camera."""
-    down = points[[R_HIP, L_HIP]].mean(0) - points[NECK]
-    length = max(float(np.hypot(*down)), 1e-6)
-    across = np.array([-down[1], down[0]]) / length
-    half = abs(float((points[R_SHOULDER] - points[L_SHOULDER]) @ across)) / 2
-    return max(0.0, _DEPTH * length - 2 * half)
+    length = float(np.hypot(*(points[[R_HIP, L_HIP]].mean(0) - points[NECK])))
+    return max(0.0, _DEPTH - across_trunk(points, (R_SHOULDER, L_SHOULDER))) * length
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:

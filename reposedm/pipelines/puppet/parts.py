@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reposedm.pipelines.puppet.body import FACE, Body, Flags, Points
+from reposedm.pipelines.puppet.body import FACE, Body, Points
+from reposedm.pipelines.puppet.presence import find_present, sample
 from reposedm.pipelines.puppet.profile import beyond_profile
 from reposedm.pipelines.puppet.rig import (
     ARMS,
@@ -30,7 +31,6 @@ from reposedm.pose.skeleton import (
     L_HIP,
     L_KNEE,
     L_SHOULDER,
-    MIRROR,
     NECK,
     R_ANKLE,
     R_HIP,
@@ -43,10 +43,6 @@ Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
 
 LEG_PAIRS = ((R_HIP, L_HIP), (R_KNEE, L_KNEE), (R_ANKLE, L_ANKLE))
-
-_APART = (((R_SHOULDER, L_SHOULDER), 0.45), ((R_HIP, L_HIP), 0.25))
-"""Distance of shoulders and hips over the trunk's length below which a person is seen from the
-side: facing the camera it is 0.8 and 0.4."""
 
 _WORK_SIDE = 420
 """Longer side of the picture in which parts are told apart."""
@@ -86,7 +82,7 @@ def find_parts(image: Image, mask: NDArray[np.float32], body: Body) -> Parts:
     ratio = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
     points, unit = body.points * ratio, body.unit * factor
     radii = limb_radii(points, unit, inside)
-    present = _present(points, inside, body.known)
+    present = find_present(points, inside, body.known)
     hem = 0.0
     if present[LEGS[0]] and present[LEGS[2]]:
         hem = find_hem(small, inside, points, unit)
@@ -121,7 +117,7 @@ def limb_radii(points: Points, unit: float, inside: Mask) -> dict[int, float]:
         usual = limb.radius * unit
         t = np.linspace(0.3, 0.85, 12)[:, None]
         along = points[limb.start] * (1 - t) + points[limb.end] * t
-        values = _sample(depth, along)
+        values = sample(depth, along)
         values = values[values > 0.3 * usual]
         measured = float(np.median(values)) if len(values) >= 4 else usual
         radii[part] = usual if measured > 1.5 * usual else max(measured, 0.7 * usual)
@@ -201,48 +197,6 @@ def beyond(points: Points, part: int, unit: float, share: float = 1.0) -> Points
     along = points[limb.end] - points[limb.start]
     length = max(float(np.linalg.norm(along)), 1e-6)
     return np.asarray(points[limb.end] + along / length * limb.beyond * share * unit)
-
-
-def _sample(values: NDArray[np.float32], at: Points) -> NDArray[np.float32]:
-    """Values at the pixels that contain the points, 0 outside."""
-    height, width = values.shape
-    x, y = np.floor(at[:, 0]).astype(int), np.floor(at[:, 1]).astype(int)
-    ok = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    result = np.zeros(len(at), np.float32)
-    result[ok] = values[y[ok], x[ok]]
-    return result
-
-
-def _present(points: Points, inside: Mask, known: Flags) -> NDArray[np.bool_]:
-    """A limb is there when the person's mask covers a good part of its bone.
-
-    Of somebody seen from the side, an arm that was not found is not: where it is thought to hang,
-    the trunk is to be seen. Nor is a leg that was not found if the other was: it is behind that.
-    """
-    present = np.ones(N_PARTS, bool)
-    person = inside.astype(np.float32)
-    arms_apart, legs_apart = (_across(points, pair) > apart for pair, apart in _APART)
-    for part, limb in LIMBS.items():
-        hidden = not known[limb.end]
-        behind = part in ARMS and not arms_apart
-        behind |= part in LEGS and not legs_apart and bool(known[MIRROR[limb.end]])
-        if hidden and behind:
-            present[part] = False
-            continue
-        t = np.linspace(0.1, 1.0, 24)[:, None]
-        share = _sample(person, points[limb.start] * (1 - t) + points[limb.end] * t).mean()
-        present[part] = share > 0.35
-    for part, limb in LIMBS.items():
-        if limb.parent != TRUNK_PART and not present[limb.parent]:
-            present[part] = False
-    return present
-
-
-def _across(points: Points, pair: tuple[int, int]) -> float:
-    """Distance of two joints across the trunk, over its length."""
-    down = points[[R_HIP, L_HIP]].mean(0) - points[NECK]
-    apart = points[pair[0]] - points[pair[1]]
-    return abs(float(apart[0] * down[1] - apart[1] * down[0])) / max(float(down @ down), 1e-6)
 
 
 def _unaries(
