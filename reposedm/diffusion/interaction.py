@@ -12,6 +12,7 @@ which needs eta = (1 - abar) / sqrt(abar). What is done instead:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,9 +30,12 @@ LARGEST_SHIFT: Final = 1.0
 """The gradient term is never larger than this part of the noise's norm. An estimate of y_0 from
 next to nothing is no picture, and the estimator's gradient there may be anything."""
 LARGEST_MOVE: Final = 0.1
-"""Nor does a step of sampling move the estimate of y_0 by more than this part of its norm: what
-changes the noise by a twentieth tears the estimate up where sigma / alpha is 15, and a sampler of
-few steps has no later ones to mend it."""
+"""Nor does a step of sampling move the estimate of y_0 by more than this part of its norm, with a
+pose guidance scale of 1: what changes the noise by a twentieth tears the estimate up where sigma /
+alpha is 15, and a sampler of few steps has no later ones to mend it."""
+SMOOTH: Final = 1.0
+"""Cells. A gradient through a decoder is speckled: single cells that change what the estimator
+says and nothing that anybody sees. What moves a limb is the same in a cell and those beside it."""
 
 
 class InteractionField:
@@ -213,6 +217,22 @@ def bounded_part(change: Tensor, whole: Tensor, most: float) -> Tensor:
     """
     norm, limit = change.flatten(1).norm(dim=1), most * whole.flatten(1).norm(dim=1)  # B
     return (limit / norm.clamp_min(1e-12)).clamp_max(1)[:, None, None, None]
+
+
+def smoothed(gradient: Tensor, sigma: float = SMOOTH) -> Tensor:
+    """A gradient (B, c, h, w) averaged over neighbouring cells, with a Gaussian of ``sigma`` cells.
+
+    Beyond the border lies what is at the border, so that a constant stays what it is.
+    """
+    reach = math.ceil(3 * sigma)
+    away = torch.arange(-reach, reach + 1, dtype=gradient.dtype, device=gradient.device)
+    weights = torch.exp(-0.5 * (away / sigma).square())
+    weights = weights / weights.sum()
+    channels = gradient.shape[1]
+    across = weights.expand(channels, 1, 1, -1)
+    found = F.pad(gradient, (reach,) * 4, mode="replicate")
+    found = F.conv2d(found, across, groups=channels)
+    return F.conv2d(found, across.transpose(2, 3), groups=channels)
 
 
 def calibrated_strength(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from reposedm.diffusion.interaction import InteractionField
+from reposedm.diffusion.interaction import LARGEST_MOVE, InteractionField
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.pipelines.abilities import REPOSEDM
@@ -238,6 +238,7 @@ class RePoseDMPipeline(NetworkPipeline):
             target=target,
             strength=factor * self.config.pose_guidance_strength,
             span=(span[0], span[1]),
+            largest_move=factor * LARGEST_MOVE,
         )
 
 

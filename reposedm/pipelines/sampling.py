@@ -32,6 +32,7 @@ from reposedm.diffusion.interaction import (
     bounded_shift,
     interaction_latent,
     noise_shift,
+    smoothed,
 )
 from reposedm.diffusion.losses import reverse_step
 from reposedm.diffusion.prediction import (
@@ -70,6 +71,7 @@ class Steering:
         target: its target heat maps, (1, 17, H/2, W/2).
         strength: lambda * pose_guidance_scale; 0: no gradient term, and none is computed.
         span: the part of the steps that has the gradient term, (from, to) in [0, 1].
+        largest_move: how far a step moves the estimate of y_0 at most, as a part of its norm.
     """
 
     scale: float = 2.0
@@ -79,6 +81,7 @@ class Steering:
     target: Tensor | None = None
     strength: float = 0.0
     span: tuple[float, float] = (0.0, 1.0)
+    largest_move: float = LARGEST_MOVE
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -192,13 +195,13 @@ class Denoiser:
             raise ValueError("steering needs a field and its target")
         kind = self.unet.config.prediction
         z = interaction_latent(latents, conditional, level, kind)
-        gradient = field.gradient(z, target.expand(len(z), -1, -1, -1))
+        gradient = smoothed(field.gradient(z, target.expand(len(z), -1, -1, -1)))
         noise = noise_of(conditional, latents, level, kind)
         shift = bounded_shift(noise_shift(gradient, level, self.steering.strength), noise)
         change = shift_of(shift, level, kind)
         estimate = clean_of(conditional, latents, level, kind)
         moved = clean_of(conditional + change, latents, level, kind) - estimate
-        return change * bounded_part(moved, estimate, LARGEST_MOVE)
+        return change * bounded_part(moved, estimate, self.steering.largest_move)
 
     def _combined(self, said: dict[str, Tensor], shift: Tensor | None) -> Tensor:
         """Eq. 16, or its form with two scales; 0 and 1 without the terms that cancel."""

@@ -1,5 +1,7 @@
 """Eq. 10-15: the interaction field, against finite differences and by hand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from reposedm.diffusion.interaction import (
     moved,
     noise_shift,
     over_grey,
+    smoothed,
 )
 from reposedm.diffusion.prediction import Level, clean_of, level_at
 from reposedm.models.autoencoder import Autoencoder
@@ -264,3 +267,20 @@ def test_what_is_transparent_is_grey() -> None:
     picture[:, 3] = torch.tensor([-1.0, 0.0, 1.2])
     np.testing.assert_allclose(over_grey(picture)[0, 0, 0], [0, 0.5, 1])
     assert over_grey(picture[:, :3]).shape == (1, 3, 1, 3)
+
+
+def test_a_smoothed_gradient_has_no_speckle_and_keeps_what_is_wide() -> None:
+    speckle = torch.ones(1, 2, 12, 10)
+    speckle[:, :, ::2, ::2] = -1
+    speckle[:, :, 1::2, 1::2] = -1
+    assert smoothed(speckle)[:, :, 3:-3, 3:-3].abs().max() < 0.02
+    torch.testing.assert_close(
+        smoothed(torch.full((2, 3, 8, 6), 0.7)), torch.full((2, 3, 8, 6), 0.7)
+    )
+    point = torch.zeros(1, 2, 11, 11)
+    point[0, 1, 5, 5] = 1
+    found = smoothed(point)
+    assert not found[0, 0].any()  # channels stay apart
+    torch.testing.assert_close(found.sum(), torch.tensor(1.0))
+    torch.testing.assert_close(found[0, 1, 5, 6] / found[0, 1, 5, 5], torch.tensor(math.exp(-0.5)))
+    torch.testing.assert_close(found, found.transpose(2, 3))
