@@ -40,11 +40,13 @@ class Wanted:
         name: of the row.
         folder: of the pipeline, or of weights with one pipeline in it.
         options: ``steps``, ``guidance_scale``, ``pose_guidance_scale``, ``sampler``.
+        texture: see ``MethodCandidate``: ``texture=on``.
     """
 
     name: str
     folder: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+    texture: bool = False
 
 
 def parse_arm(text: str) -> Wanted:
@@ -62,6 +64,7 @@ def parse_arm(text: str) -> Wanted:
         )
     kinds = {
         "steps": int, "guidance_scale": float, "pose_guidance_scale": float, "sampler": str,
+        "texture": _switch,
     }  # fmt: skip
     options: dict[str, Any] = {}
     for setting in settings:
@@ -71,8 +74,15 @@ def parse_arm(text: str) -> Wanted:
         try:
             options[key] = kinds[key](value)
         except ValueError:
-            raise SettingsError(f"{key} of the arm {name} is no number: {value!r:.40}") from None
-    return Wanted(name, Path(folder).expanduser(), options)
+            raise SettingsError(f"{key} of the arm {name} cannot be {value!r:.40}") from None
+    texture = bool(options.pop("texture", False))
+    return Wanted(name, Path(folder).expanduser(), options, texture)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError(text)
+    return text == "on"
 
 
 def load_arm(wanted: Wanted, device: str = "") -> Candidate:
@@ -95,6 +105,7 @@ def load_arm(wanted: Wanted, device: str = "") -> Candidate:
         background="target",
         options=wanted.options,
         device=device,
+        texture=wanted.texture,
     )
     found.name = wanted.name
     return found

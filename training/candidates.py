@@ -81,6 +81,8 @@ class MethodCandidate:
             "target": over the real target's own background, so that only people are compared.
         options: ``steps``, ``guidance_scale`` and the like, for ``Method.stream``.
         device: where it runs and in what number format, for the record.
+        texture: with the photo's own pixels where they are known to be right, as the app finishes
+            pictures; else what the method drew.
 
     Raises:
         SettingsError: no such background.
@@ -97,12 +99,14 @@ class MethodCandidate:
         background: str = "filled",
         options: Mapping[str, Any] | None = None,
         device: str = "cpu, float32",
+        texture: bool = False,
     ) -> None:
         """Arguments above."""
         if background not in BACKGROUNDS:
             raise SettingsError(f"the background is {' or '.join(BACKGROUNDS)}, not {background!r}")
         self.name, self.method, self.background = name, method, background
         self.weights, self.options, self.device = dict(weights or {}), dict(options or {}), device
+        self.texture = texture
         self.stochastic = method.capabilities.stochastic
         self.seconds: list[float] = []
         self._flow: Flow | None = None
@@ -129,6 +133,8 @@ class MethodCandidate:
         found = output.correspondence
         self._flow = None if found is None else found.mapping
         layers = list(output.images)
+        if self.texture:
+            layers = _with_texture(fitted, _person(fitted, mask), layers, found)
         if not self.stochastic:
             layers = layers[:1] * len(seeds)
         if self.background == "rgb":
@@ -155,6 +161,8 @@ class MethodCandidate:
             "options": self.options,
             "device": self.device,
             "format": "uint8 RGB in memory, kept as PNG",
+            # Named only where it is there: what was kept of other candidates stays theirs.
+            **({"texture": True} if self.texture else {}),
         }
 
 
@@ -264,6 +272,7 @@ def load_candidate(
     background: str = "filled",
     options: Mapping[str, Any] | None = None,
     device: str = "",
+    texture: bool = False,
 ) -> Candidate:
     """ "copy-source", or a method of ``reposedm`` on the best device, or the one asked for.
 
@@ -273,6 +282,7 @@ def load_candidate(
         background: see ``MethodCandidate``.
         options: see ``MethodCandidate``.
         device: "cpu", "cuda", "mps", or "" for the best there is.
+        texture: see ``MethodCandidate``.
 
     Raises:
         SettingsError: no such method or device.
@@ -308,8 +318,9 @@ def load_candidate(
         method.to(place.name, getattr(torch, place.dtype))
         where = f"{place.name}, {place.dtype}"
     return MethodCandidate(
-        name, method, weights=weights, background=background, options=options, device=where
-    )
+        name, method, weights=weights, background=background, options=options, device=where,
+        texture=texture,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4)
@@ -325,6 +336,24 @@ def target_background(sample: Sample) -> Image:
             "does not have: choose another --background"
         )
     return fill_background(sample.target_image, sample.target_alpha.astype(np.float32) / 255)
+
+
+def _with_texture(
+    sample: Sample, mask: NDArray[np.float32], layers: Sequence[Image], found: Any
+) -> list[Image]:
+    """Layers (H, W, 4) of the whole picture, finished as the app does it."""
+    from reposedm.imaging import Frame
+    from reposedm.jobs.puppets import warped_person
+    from reposedm.jobs.texturing import with_texture
+
+    height, width = sample.size
+    frame = Frame((0, 0, width, height), (width, height), (width, height))
+    photo, source, target = sample.source_image, sample.source_pose, sample.target_pose
+    warped = warped_person(photo, source, target, mask)
+    return [
+        with_texture(photo, mask, source, target, frame, layer, found=found, warped=warped)[0]
+        for layer in layers
+    ]
 
 
 def _generators(seeds: Sequence[int], index: int) -> list[Any]:

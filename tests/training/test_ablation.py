@@ -158,7 +158,7 @@ def test_other_weights_start_anew_under_the_same_name(weights: Path) -> None:
         ("=x", "NAME=FOLDER"),
         ("preview=x", "NAME=FOLDER"),
         ("full=x,stepz=3", "knows steps"),
-        ("full=x,steps=many", "steps of the arm full is no number"),
+        ("full=x,steps=many", "steps of the arm full cannot be 'many'"),
     ],
 )
 def test_arms_that_cannot_be_read(text: str, message: str) -> None:
