@@ -12,6 +12,8 @@ from benchmarks.serving import served
 def app_memory(method: str, photo: Path, environment: dict[str, str]) -> dict[str, float]:
     """A fresh app: seconds until it answers and until the first picture, and megabytes."""
     import psutil
+
+    # Before the app starts: the client's own import takes seconds that no browser takes.
     from gradio_client import Client, handle_file
 
     with served(environment) as app:

@@ -23,6 +23,7 @@ from reposedm.jobs.methods import (
     unavailable,
     unload_methods,
     warm_up,
+    warm_up_beside,
 )
 from reposedm.pose import preset
 from reposedm.weights import CONFIG, MANIFEST, WEIGHTS, check_manifest
@@ -75,6 +76,9 @@ def test_the_first_method_is_loaded_while_a_photo_is_looked_at() -> None:
     first = load_method(default_method())
     warm_up()
     assert load_method(default_method()) is first
+    unload_methods()
+    warm_up_beside().join()
+    assert (default_method(),) == tuple(methods._loaded)
     unload_methods()
 
 

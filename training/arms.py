@@ -6,7 +6,7 @@ differ in the person only, and a detector sees no traces of a filled background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +62,7 @@ def parse_arm(text: str) -> Wanted:
             f"an arm is written NAME=FOLDER or NAME=FOLDER,steps=8, with a name other than "
             f"{', '.join(FREE)}: not {text!r:.80}"
         )
-    kinds = {
+    kinds: Mapping[str, Callable[[str], Any]] = {
         "steps": int, "guidance_scale": float, "pose_guidance_scale": float, "sampler": str,
         "texture": _switch,
     }  # fmt: skip

@@ -7,9 +7,11 @@ between jobs (C-46).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any, Literal
 
+from reposedm.errors import RePoseError
 from reposedm.jobs.memory import check_host_memory, free_memory
 from reposedm.pipelines import loading
 from reposedm.pipelines.base import Capabilities
@@ -83,6 +85,18 @@ def warm_up(task: Task = "repose") -> None:
     """
     if not _heavy:
         load_method(default_method(task), task)
+
+
+def warm_up_beside() -> threading.Thread:
+    """``warm_up`` while the caller goes on; whatever fails fails again when it is asked for."""
+
+    def prepare() -> None:
+        with contextlib.suppress(RePoseError):
+            warm_up()
+
+    thread = threading.Thread(target=prepare, name="reposedm-warm", daemon=True)
+    thread.start()
+    return thread
 
 
 def unload_methods() -> None:

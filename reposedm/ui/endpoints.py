@@ -18,7 +18,7 @@ import gradio as gr
 from reposedm.errors import ImageError, PoseError
 from reposedm.imaging import result_name, save_png
 from reposedm.jobs.detect import people_on
-from reposedm.jobs.methods import default_method
+from reposedm.jobs.methods import default_method, warm_up_beside
 from reposedm.jobs.repose import repose as repose_job
 from reposedm.jobs.settings import ReposeSettings
 from reposedm.pose import Pose, draw_map, parse_people, to_openpose
@@ -58,6 +58,7 @@ def detect(image: Upload | None) -> dict[str, Any]:
     """Everybody on a photo, largest first, as OpenPose JSON with 18 joints each."""
     if image is None:
         raise ImageError("image: upload a photo.")
+    warm_up_beside()
     return to_openpose([person.pose for person in people_on(image.photo.pixels)])
 
 
