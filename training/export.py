@@ -30,7 +30,8 @@ from training.components import Components, Networks
 from training.resume import find, restore_components
 
 DEFAULTS: Final[Mapping[str, type[float | int | str]]] = {
-    "steps": int, "guidance_scale": float, "pose_guidance_scale": float, "sampler": str,
+    "steps": int, "guidance_scale": float, "pose_guidance_scale": float,
+    "pose_guidance_moves": int, "sampler": str,
 }  # fmt: skip
 """Settings of a pipeline that ``--default`` may change."""
 

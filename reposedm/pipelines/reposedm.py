@@ -32,6 +32,7 @@ from reposedm.pipelines.conditions import (
 from reposedm.pipelines.networks import NetworkPipeline
 from reposedm.pipelines.run import (
     Plan,
+    check_moves,
     check_settings,
     check_span,
     chosen_generators,
@@ -63,6 +64,7 @@ class RePoseDMPipeline(NetworkPipeline):
             no pose guidance.
         pose_guidance_range: part of the steps with the gradient term, (from, to). The first steps
             have hardly any picture to look at.
+        pose_guidance_moves: moves that each of them is made in, see ``sampling.Steering``.
         separate_guidance: trained with pose and photo dropped alone, too, so that ``pose_scale``
             and ``appearance_scale`` make sense.
 
@@ -89,6 +91,7 @@ class RePoseDMPipeline(NetworkPipeline):
         pose_guidance_scale: float = 1.0,
         pose_guidance_strength: float = 0.0,
         pose_guidance_range: Sequence[float] = (0.2, 1.0),
+        pose_guidance_moves: int = 1,
         separate_guidance: bool = False,
     ) -> None:
         """Check, and keep references; arguments above."""
@@ -97,6 +100,7 @@ class RePoseDMPipeline(NetworkPipeline):
         scales = {"guidance_scale": guidance_scale, "pose_guidance_scale": pose_guidance_scale}
         size = check_settings(native_size, sampler, steps, scales)
         span = check_span(pose_guidance_range)
+        check_moves(pose_guidance_moves)
         if not isinstance(pose_guidance_strength, (int, float)) or not (
             0 <= pose_guidance_strength < float("inf")
         ):
@@ -124,6 +128,7 @@ class RePoseDMPipeline(NetworkPipeline):
             pose_guidance_scale=pose_guidance_scale,
             pose_guidance_strength=pose_guidance_strength,
             pose_guidance_range=list(span),
+            pose_guidance_moves=pose_guidance_moves,
             separate_guidance=separate_guidance,
         )
         able = type(self).capabilities
@@ -239,6 +244,7 @@ class RePoseDMPipeline(NetworkPipeline):
             strength=factor * self.config.pose_guidance_strength,
             span=(span[0], span[1]),
             largest_move=factor * LARGEST_MOVE,
+            moves=self.config.pose_guidance_moves,
         )
 
 

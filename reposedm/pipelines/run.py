@@ -22,6 +22,7 @@ from reposedm.pipelines.sampling import SAMPLERS, Denoiser, Steering, denoise, m
 
 MAX_STEPS: Final = 1000
 MAX_SCALE: Final = 100.0
+MAX_MOVES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,18 @@ def check_span(span: Any) -> tuple[float, float]:
     if not good or not 0 <= ends[0] <= ends[1] <= 1:
         raise WeightsError(f"a range of steps is (from, to) within 0..1, not {span!r:.60}")
     return float(ends[0]), float(ends[1])
+
+
+def check_moves(moves: Any) -> None:
+    """A number of moves that a guided step is made in.
+
+    Raises:
+        WeightsError: not a whole number in 1..50.
+    """
+    if not (_is_int(moves) and 1 <= moves <= MAX_MOVES):
+        raise WeightsError(
+            f"pose_guidance_moves is a whole number in 1..{MAX_MOVES}, not {moves!r:.60}"
+        )
 
 
 def chosen_steps(steps: Any, default: int) -> int:

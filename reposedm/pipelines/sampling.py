@@ -72,6 +72,8 @@ class Steering:
         strength: lambda * pose_guidance_scale; 0: no gradient term, and none is computed.
         span: the part of the steps that has the gradient term, (from, to) in [0, 1].
         largest_move: how far a step moves the estimate of y_0 at most, as a part of its norm.
+        moves: in how many a step makes it, each with the gradient of where the last one led. Few
+            steps cannot mend what one long move overshoots.
     """
 
     scale: float = 2.0
@@ -82,6 +84,7 @@ class Steering:
     strength: float = 0.0
     span: tuple[float, float] = (0.0, 1.0)
     largest_move: float = LARGEST_MOVE
+    moves: int = 1
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -190,18 +193,21 @@ class Denoiser:
 
     def _shift(self, latents: Tensor, conditional: Tensor, level: Level) -> Tensor:
         """The gradient term of Eq. 15 in the network's kind of prediction, (B, c, h, w)."""
-        field, target = self.steering.field, self.steering.target
-        if field is None or target is None:
+        by, kind = self.steering, self.unet.config.prediction
+        if by.field is None or by.target is None:
             raise ValueError("steering needs a field and its target")
-        kind = self.unet.config.prediction
-        z = interaction_latent(latents, conditional, level, kind)
-        gradient = smoothed(field.gradient(z, target.expand(len(z), -1, -1, -1)))
+        target = by.target.expand(len(latents), -1, -1, -1)
         noise = noise_of(conditional, latents, level, kind)
-        shift = bounded_shift(noise_shift(gradient, level, self.steering.strength), noise)
-        change = shift_of(shift, level, kind)
-        estimate = clean_of(conditional, latents, level, kind)
-        moved = clean_of(conditional + change, latents, level, kind) - estimate
-        return change * bounded_part(moved, estimate, self.steering.largest_move)
+        estimate = interaction_latent(latents, conditional, level, kind)
+        total, found = torch.zeros_like(conditional), estimate
+        for _ in range(by.moves):
+            gradient = smoothed(by.field.gradient(found, target))
+            shift = noise_shift(gradient, level, by.strength / by.moves)
+            change = shift_of(bounded_shift(shift, noise), level, kind)
+            moved = clean_of(conditional + change, latents, level, kind) - estimate
+            part = bounded_part(moved, estimate, by.largest_move / by.moves)
+            total, found = total + change * part, found + moved * part
+        return total
 
     def _combined(self, said: dict[str, Tensor], shift: Tensor | None) -> Tensor:
         """Eq. 16, or its form with two scales; 0 and 1 without the terms that cancel."""

@@ -37,6 +37,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         pose_guidance_scale: see there.
         pose_guidance_strength: 0.
         pose_guidance_range: see there.
+        pose_guidance_moves: see there.
         separate_guidance: see there.
 
     Raises:
@@ -64,6 +65,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         pose_guidance_scale: float = 1.0,
         pose_guidance_strength: float = 0.0,
         pose_guidance_range: Sequence[float] = (0.2, 1.0),
+        pose_guidance_moves: int = 1,
         separate_guidance: bool = False,
     ) -> None:
         """Check, and keep references; arguments above."""
@@ -77,7 +79,8 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
             native_size=native_size, sampler=sampler, steps=steps, guidance_scale=guidance_scale,
             pose_guidance_scale=pose_guidance_scale,
             pose_guidance_strength=pose_guidance_strength,
-            pose_guidance_range=pose_guidance_range, separate_guidance=separate_guidance,
+            pose_guidance_range=pose_guidance_range, pose_guidance_moves=pose_guidance_moves,
+            separate_guidance=separate_guidance,
         )  # fmt: skip
         self.register_modules(finest=None)
         self.register_to_config(shared_fingerprint=own)

@@ -225,7 +225,8 @@ def test_public_autoencoders_stand_in(kind: str, tmp_path: Path) -> None:
         {"guidance_scale": float("nan")}, {"guidance_scale": None},
         {"pose_guidance_strength": float("inf")}, {"pose_guidance_strength": "1"},
         {"pose_guidance_range": (0.8, 0.2)}, {"pose_guidance_range": (0, 2)},
-        {"pose_guidance_range": 1}, {"separate_guidance": 1},
+        {"pose_guidance_range": 1}, {"separate_guidance": 1}, {"pose_guidance_moves": 0},
+        {"pose_guidance_moves": 1.5}, {"pose_guidance_moves": 51},
     ],
     ids=str,
 )  # fmt: skip

@@ -85,6 +85,27 @@ def test_the_gradient_term_never_tears_an_estimate_up(prediction: str) -> None:
         torch.testing.assert_close(away, torch.full((2,), moved), atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_several_moves_go_on_from_where_the_last_one_led(prediction: str) -> None:
+    """Their sum is no longer than one move, and each asks for the gradient anew."""
+    asked: list[torch.Tensor] = []
+
+    def gradient(z: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        asked.append(z)
+        return torch.ones_like(z)
+
+    field: Any = SimpleNamespace(gradient=gradient)
+    sampler = "euler" if prediction == "flow_prediction" else "ddim"
+    steering = Steering(
+        scale=1.0, field=field, target=torch.zeros(1, 17, 6, 5), strength=1e3, moves=4
+    )
+    (moment,) = run(Oracle(prediction, False), sampler, 1, steering)
+    parts = [(z - ANSWER).flatten(1).norm(dim=1) / ANSWER.norm() for z in [*asked, moment.estimate]]
+    for number, part in enumerate(parts):
+        wanted = torch.full((2,), number * LARGEST_MOVE / 4)
+        torch.testing.assert_close(part, wanted, atol=2e-3, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("steering", "batch"),
     [
