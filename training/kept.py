@@ -41,11 +41,14 @@ ALIGNED: Final = ("features", "extra")
 """Of methods with an alignment, which is frozen."""
 SEEN: Final = ("photo", "source_heat", "initial")
 """Of b1 in their place: its encoder is trained, so the photo itself is kept."""
+SOURCE: Final = ("source",)
+"""Beside those, where the U-Net sees the photo as it is, too."""
 PAINTED: Final = ("painted",)
 """Of a swap, beside those of an alignment."""
 META: Final = "meta.json"
 _DONE: Final = "done.npy"
 _CHUNK: Final = 8
+_SOMETIMES: Final = (*ALIGNED, *SOURCE, *PAINTED, *SEEN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class KeptBatch:
         names: of the samples, to be found again.
         features: the first level of F_S^N, (B, D, h, w).
         extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
+        source: the first level of the photo's own features, (B, D, h, w).
         painted: of a swap, the mask's share of each cell, (B, 1, h, w).
         photo: of b1, colours and alpha in [-1, 1], (B, 4, H, W); 3 without an alpha.
         source_heat: of b1, heat maps of the photo's poses, (B, 18, h, w).
@@ -69,6 +73,7 @@ class KeptBatch:
     names: tuple[str, ...]
     features: Tensor | None = None
     extra: Tensor | None = None
+    source: Tensor | None = None
     painted: Tensor | None = None
     photo: Tensor | None = None
     source_heat: Tensor | None = None
@@ -76,7 +81,7 @@ class KeptBatch:
 
     def to(self, device: Any, *, non_blocking: bool = False) -> KeptBatch:
         """The batch with its tensors on a device."""
-        found = {name: getattr(self, name) for name in (*ALWAYS, *ALIGNED, *PAINTED, *SEEN)}
+        found = {name: getattr(self, name) for name in (*ALWAYS, *_SOMETIMES)}
         moved = {name: value.to(device, non_blocking=non_blocking)
                  for name, value in found.items() if value is not None}  # fmt: skip
         return dataclasses.replace(self, **moved)
@@ -117,7 +122,7 @@ class KeptSamples:
     @property
     def fields(self) -> tuple[str, ...]:
         """What is kept of each."""
-        more = (name for name in (*ALIGNED, *PAINTED, *SEEN) if _file(self.folder, name).exists())
+        more = (name for name in _SOMETIMES if _file(self.folder, name).exists())
         return (*ALWAYS, *more)
 
     def __getitem__(self, key: Key | tuple[int, int]) -> tuple[dict[str, NDArray[np.float16]], str]:
@@ -134,10 +139,11 @@ class KeptSamples:
         Raises:
             SettingsError: says so.
         """
-        if self.fields != fields_of(components.config.method):
+        if self.fields != fields_of(components):
             raise SettingsError(
-                f"{self.folder} holds samples of another task than method "
-                f"{components.config.method}: garment swaps, reposing and b1 keep their own"
+                f"{self.folder} holds samples of another task or network than method "
+                f"{components.config.method} has here: garment swaps, reposing and b1 keep their "
+                "own, and so does a U-Net with source_context"
             )
         if self.meta.get("networks") != fingerprint(components):
             raise SettingsError(
@@ -170,11 +176,13 @@ class Chained:
             folder.check(components)
 
 
-def fields_of(method: str) -> tuple[str, ...]:
-    """What is kept of a sample for a method of ``TrainConfig``."""
+def fields_of(components: Any) -> tuple[str, ...]:
+    """What is kept of a sample for the networks of a run."""
+    method = components.config.method
     if method == "b1":
         return (*ALWAYS, *SEEN)
-    return (*ALWAYS, *ALIGNED, *PAINTED) if method == "swap" else (*ALWAYS, *ALIGNED)
+    source = SOURCE if components.unet.config.source_context else ()
+    return (*ALWAYS, *ALIGNED, *source, *(PAINTED if method == "swap" else ()))
 
 
 def make_kept_batch(
@@ -264,6 +272,8 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
         if shown.extra is None:
             raise SettingsError("kept samples hold warped latents: set models.unet.extra_channels")
         found |= {"features": shown.context[0], "extra": shown.extra}
+        if shown.source is not None:
+            found["source"] = shown.source[0]
     if isinstance(batch, SwapBatch):
         found["painted"] = batch.painted
     return {name: value.half().contiguous().numpy() for name, value in found.items()}

@@ -7,6 +7,7 @@ task that shares the former with reposing stores a twentieth of the weights, and
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ class FinestGrid(ModelMixin, ConfigMixin):
         Raises:
             WeightsError: a network of other settings.
         """
-        if dict(self.config.unet) != _settings(unet):
+        if _whole(self.config.unet) != _settings(unet):
             raise WeightsError("these weights are of the finest grid of another U-Net")
         made: UNet = copy.deepcopy(unet)
         for part, module in _parts(made).items():
@@ -78,6 +79,15 @@ def finest_prefixes(unet: Any) -> tuple[str, ...]:
 def _parts(unet: Any) -> dict[str, nn.Module]:
     found = {"stem": unet.stem, "down": unet.down[0], "up": unet.up[-1], "out": unet.out}
     return {**found, "gates": unet.gates} if unet.gates is not None else found
+
+
+def _whole(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the defaults of what a U-Net did not know when they were written."""
+    known = inspect.signature(UNet.__init__).parameters
+    defaults = {name: one.default for name, one in known.items()
+                if name != "self" and one.default is not inspect.Parameter.empty}  # fmt: skip
+    return {name: list(value) if isinstance(value, (list, tuple)) else value
+            for name, value in {**defaults, **settings}.items()}  # fmt: skip
 
 
 def _settings(unet: Any) -> dict[str, Any]:

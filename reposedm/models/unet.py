@@ -123,6 +123,9 @@ class UNet(ModelMixin, ConfigMixin):
         cross_attention: whether each level attends to its context. Where it does not, the context's
             features are added cell by cell: F_S^N is aligned to the target, so what a cell needs is
             in that cell, and the finest grid's attention costs more than all the rest.
+        source_context: levels that attend see the photo's features as they lie on the photo, too,
+            beside the aligned ones. Alignment shows what the photo shows of a place; what the photo
+            does not show, such as the other side of a coat, is made from all that it does.
         context_dims: channels of each level of context; the last serves all deeper levels.
         head_width: channels of an attention head; divides all widths.
 
@@ -145,6 +148,7 @@ class UNet(ModelMixin, ConfigMixin):
         blocks: int = 2,
         attention: Sequence[bool] = (False, True, True),
         cross_attention: Sequence[bool] = (True, True, True),
+        source_context: bool = False,
         context_dims: Sequence[int] = (128, 128, 128),
         head_width: int = 32,
     ) -> None:
@@ -159,6 +163,7 @@ class UNet(ModelMixin, ConfigMixin):
         check_choice("prediction", prediction, PREDICTIONS)
         _check_levels(widths, attention, cross_attention, context_dims, head_width)
         check_int("blocks", blocks, 1, 8)
+        check_flag("source_context", source_context)
 
         embedding = 2 * widths[0]
         self.time = TimeEmbedding(widths[0], embedding)
@@ -183,6 +188,9 @@ class UNet(ModelMixin, ConfigMixin):
             self.gates = zero(nn.Conv2d(widths[0], several, 3, padding=1))
         self.null_pose = nn.Parameter(torch.zeros(pose_channels))
         self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
+        self.source_marks: Any = None
+        if source_context:  # what tells these tokens from those of the same place in the target
+            self.source_marks = nn.ParameterList(torch.zeros(width) for width in context_dims)
         extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
         self.null_extra: Any = extra
 
@@ -217,6 +225,7 @@ class UNet(ModelMixin, ConfigMixin):
         context: Sequence[Tensor],
         *,
         extra: Tensor | None = None,
+        source: Sequence[Tensor] | None = None,
         drop_pose: Tensor | None = None,
         drop_photo: Tensor | None = None,
     ) -> Tensor:
@@ -232,6 +241,7 @@ class UNet(ModelMixin, ConfigMixin):
             context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...], as configured.
             extra: (B, extra_channels, h, w); null where pose *or* photo is dropped, but for the
                 first ``kept_channels``.
+            source: features of the photo as it is, shaped as ``context``; with ``source_context``.
             drop_pose: (B,) bool, where the pose is replaced by the learned null.
             drop_photo: (B,) bool, where the photo is.
 
@@ -239,13 +249,13 @@ class UNet(ModelMixin, ConfigMixin):
             (B, 2c, h, w), or (B, c, h, w) without a learned variance.
 
         Raises:
-            SettingsError: context or extra does not fit the configuration.
+            SettingsError: context, extra or source does not fit the configuration.
         """
         embedding = self.time(t)  # B,E
         given = self._extra(extra, drop_pose, drop_photo)  # B,ce,h,w
         pose = _null(pose_latent, self.null_pose, drop_pose)
         x = torch.cat([noisy, pose] if given is None else [noisy, pose, given], 1)
-        levels = self._context(context, drop_photo)
+        levels = self._context(context, source, drop_photo)
 
         x = self.stem(x)  # B,C,h,w
         skips = []
@@ -293,18 +303,32 @@ class UNet(ModelMixin, ConfigMixin):
         known, told, null = extra[:, :kept], extra[:, kept:], self.null_extra[kept:]
         return torch.cat([known, _null(_null(told, null, drop_pose), null, drop_photo)], 1)
 
-    def _context(self, context: Sequence[Tensor], drop: Tensor | None) -> list[Context]:
+    def _context(
+        self, context: Sequence[Tensor], source: Sequence[Tensor] | None, drop: Tensor | None
+    ) -> list[Context]:
         """Tokens and positions for each level of the U-Net."""
         if len(context) != len(self.null_photo):
             raise SettingsError(
                 f"this U-Net needs {len(self.null_photo)} levels of context, not {len(context)}"
             )
+        if (source is None) != (self.source_marks is None):
+            wanted = "needs the photo's own features" if source is None else "takes no source"
+            raise SettingsError(f"this U-Net {wanted}")
         found = []
         for level, (features, null) in enumerate(zip(context, self.null_photo, strict=True)):
-            shape = (features.shape[2], features.shape[3])
-            where = positions(shape, 2.0**level, features.device)  # M,P
-            found.append((tokens(_null(features, null, drop)), where))
+            seen, where = self._tokens(level, features, null, drop)
+            if source is not None and self.config.cross_attention[level]:
+                more, there = self._tokens(level, source[level], null, drop)
+                mark = self.source_marks[level].to(more.dtype)
+                seen, where = torch.cat([seen, more + mark], 1), torch.cat([where, there])
+            found.append((seen, where))
         return found + [found[-1]] * (len(self.down) - len(found))
+
+    @staticmethod
+    def _tokens(level: int, features: Tensor, null: Tensor, drop: Tensor | None) -> Context:
+        shape = (features.shape[2], features.shape[3])
+        where = positions(shape, 2.0**level, features.device)  # M,P
+        return tokens(_null(features, null, drop)), where
 
 
 class _Stage(nn.Module):

@@ -19,7 +19,7 @@ from reposedm.diffusion.inpainting import Known
 from reposedm.diffusion.interaction import COCO_17
 from reposedm.errors import ImageError, PoseError
 from reposedm.models.autoencoder import FACTOR
-from reposedm.models.mapping import Limbs, limbs_of, warp
+from reposedm.models.mapping import Limbs, identity, limbs_of, warp
 from reposedm.pipelines.base import Image
 from reposedm.pose import Pose, draw_map, heat_maps
 
@@ -68,6 +68,7 @@ class Conditions:
         mapping: F^N, (B, 2, h, w), where one was found by looking at the photo; else None.
         visible: with it, the probability that a cell is seen in the photo, (B, 1, h, w).
         known: of the picture that is made, where it is only painted in part; None: nothing.
+        source: features of the photo as it is, shaped as ``context``, for U-Nets that want them.
     """
 
     pose: Tensor
@@ -77,6 +78,7 @@ class Conditions:
     mapping: Tensor | None = None
     visible: Tensor | None = None
     known: Known | None = None
+    source: Sequence[Tensor] | None = None
 
 
 def grid_heat(pose: Pose, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -166,6 +168,25 @@ def inputs_of(
         initial=limbs.blended(),
         limbs=limbs,
     )
+
+
+def source_of(
+    unet: Any, alignment: Any, photo: Tensor, heat: Tensor, encode: Any = None
+) -> list[Tensor] | None:
+    """Features of a photo as it is, where the U-Net has ``source_context``; else None.
+
+    Args:
+        unet: the denoiser.
+        alignment: ``RecurrentPoseAlignment``, whose encoder looks.
+        photo: as for ``alignment``.
+        heat: heat maps of the pose on it.
+        encode: as for ``alignment``.
+    """
+    if not unet.config.source_context:
+        return None
+    still = identity(len(photo), (heat.shape[2], heat.shape[3]), heat)
+    found: list[Tensor] = alignment.along(photo, heat, still, encode=encode)
+    return found
 
 
 def with_alpha(picture: Tensor, mask: Tensor | None, channels: int) -> Tensor:

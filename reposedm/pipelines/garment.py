@@ -34,6 +34,7 @@ from reposedm.pipelines.conditions import (
     Conditions,
     grid_heat,
     limbs_between,
+    source_of,
     start_of,
     to_tensor,
     with_alpha,
@@ -85,12 +86,14 @@ class Fitted:
         mapping: F^N, (B, 2, h, w).
         visible: probability that a cell is seen on the garment's photo, (B, 1, h, w).
         features: F_S^N of the garment's photo, [(B, D, h, w), (B, D, h/2, w/2), ...].
+        source: features of the garment's photo as it is, for U-Nets that want them.
     """
 
     picture: Tensor
     mapping: Tensor
     visible: Tensor
     features: Sequence[Tensor]
+    source: Sequence[Tensor] | None = None
 
 
 def swap_inputs(
@@ -131,7 +134,14 @@ def swap_inputs(
     )
 
 
-def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool = True) -> Fitted:
+def fitted(
+    alignment: Any,
+    autoencoder: Any,
+    inputs: SwapInputs,
+    *,
+    align: bool = True,
+    unet: Any = None,
+) -> Fitted:
     """The garment warped to the person's pose, Eq. 5-9.
 
     Args:
@@ -140,6 +150,7 @@ def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool 
         autoencoder: with ``encode``, for alignments that look through it.
         inputs: photos and poses.
         align: False: the limb mapping in its place; the photo is looked at through that.
+        unet: whoever wants to see the photo as it is, too; None: nobody.
     """
     config = alignment.config
 
@@ -161,7 +172,11 @@ def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool 
     color = warp(inputs.garment, mapping) * worn
     sure = ((visible.float() - UNSEEN) / (SEEN - UNSEEN)).clamp(0, 1)
     shown = F.interpolate(sure, worn.shape[2:], mode="bilinear")
-    return Fitted(torch.cat([color, 2 * worn * shown - 1], 1), mapping, visible, features)
+    picture = torch.cat([color, 2 * worn * shown - 1], 1)
+    source = None
+    if unet is not None:
+        source = source_of(unet, alignment, seen, inputs.garment_heat, encode)
+    return Fitted(picture, mapping, visible, features, source)
 
 
 def person_picture(photo: Tensor, alpha: Tensor | None, channels: int) -> Tensor:
@@ -198,14 +213,14 @@ def told(networks: Any, inputs: SwapInputs, *, align: bool = True) -> tuple[Cond
     autoencoder: Any = as_autoencoder(networks.autoencoder)
     kind, channels = next(autoencoder.parameters()).dtype, autoencoder.image_channels
     with torch.no_grad():
-        found = fitted(networks.alignment, autoencoder, inputs, align=align)
+        found = fitted(networks.alignment, autoencoder, inputs, align=align, unet=networks.unet)
         bare = without_region(person_picture(inputs.photo, inputs.alpha, channels), inputs.mask)
         pasted = laid_in(bare, found.picture, inputs.mask)
         extra = autoencoder.encode(pasted.to(kind))  # B,c,h,w
         if networks.unet.config.extra_channels > extra.shape[1]:
             extra = torch.cat([extra, known_share(found, inputs.mask).to(extra)], 1)
     latent = networks.pose_encoder(inputs.heat.to(kind))
-    return Conditions(latent, found.features, extra, None), found
+    return Conditions(latent, found.features, extra, None, source=found.source), found
 
 
 def known_share(found: Fitted, mask: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from reposedm.pipelines.conditions import (
     conditions_of,
     estimator_heat,
     inputs_of,
+    source_of,
     start_of,
     with_alpha,
 )
@@ -274,7 +275,10 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         mapping=found.mapping,
         visible=found.visible,
     )
-    return dataclasses.replace(conditions, mapping=found.mapping, visible=found.visible)
+    source = source_of(unet, alignment, photo, inputs.source_heat, given.get("encode"))
+    return dataclasses.replace(
+        conditions, mapping=found.mapping, visible=found.visible, source=source
+    )
 
 
 def separate_scales(

@@ -251,6 +251,7 @@ class Denoiser:
             spread(given.pose),
             [spread(level) for level in given.context],
             extra=None if given.extra is None else spread(given.extra),
+            source=None if given.source is None else [spread(level) for level in given.source],
             drop_pose=dropped("none"),
             drop_photo=dropped("none", "pose"),
         )

@@ -128,10 +128,38 @@ def test_photo_and_pose_have_nulls_of_their_own() -> None:
             assert not torch.allclose(found[i], found[j], atol=1e-4)
 
 
+def with_source(given: dict[str, Any]) -> dict[str, Any]:
+    """The same inputs, and features of a photo as it is."""
+    return given | {"source": [level.flip(2) for level in given["context"]]}
+
+
+def test_the_photo_as_it_is_is_seen_beside_the_aligned_one() -> None:
+    unet, given = stirred(source_context=True), with_source(inputs())
+    found = unet(**given)
+    for level in range(3):
+        changed = [*given["source"]]
+        changed[level] = changed[level].roll(1, 3)
+        assert not torch.allclose(unet(**{**given, "source": changed}), found)
+    # Swapped they are another input, though the same tokens: each has its mark.
+    swapped = {**given, "context": given["source"], "source": given["context"]}
+    assert not torch.allclose(unet(**swapped), found)
+    drop = {"drop_photo": mask(True, True)}
+    broken = {**given, "source": [level * torch.nan for level in given["source"]]}
+    assert torch.equal(unet(**broken, **drop), unet(**given, **drop))
+
+
+def test_levels_without_attention_have_no_place_for_the_photo_as_it_is() -> None:
+    unet = stirred(source_context=True, cross_attention=(False, True, True))
+    given = with_source(inputs())
+    found = unet(**given)
+    changed = [given["source"][0] + 1, *given["source"][1:]]
+    assert torch.equal(unet(**{**given, "source": changed}), found)
+
+
 def test_every_parameter_learns_nulls_included() -> None:
-    unet = stirred(extra_channels=4)
+    unet = stirred(extra_channels=4, source_context=True)
     half = {"drop_photo": mask(True, False), "drop_pose": mask(True, False)}
-    unet(**inputs(extra=4), **half).square().sum().backward()
+    unet(**with_source(inputs(extra=4)), **half).square().sum().backward()
     assert dead_parameters(unet) == []
 
 
@@ -243,5 +271,9 @@ def test_conditions_that_do_not_fit_are_refused() -> None:
         UNet.tiny()(**(given | {"context": given["context"][:2]}))
     with pytest.raises(SettingsError, match="needs 4 extra channels"):
         UNet.tiny(extra_channels=4)(**given)
+    with pytest.raises(SettingsError, match="needs the photo's own features"):
+        UNet.tiny(source_context=True)(**given)
+    with pytest.raises(SettingsError, match="takes no source"):
+        UNet.tiny()(**with_source(given))
     with pytest.raises(SettingsError, match="takes no extra channels"):
         UNet.tiny()(**given, extra=noise(2, 4, 8, 6))

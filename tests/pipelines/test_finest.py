@@ -21,6 +21,16 @@ def test_a_finest_grid_of_another_network_is_refused() -> None:
     assert torch.equal(finest.put_into(UNet.tiny()).stem.weight, finest.stem.weight)
 
 
+def test_weights_that_are_older_than_a_setting_fit_its_default() -> None:
+    unet = UNet.tiny()
+    settings = dict(FinestGrid.of(unet).config.unet)
+    del settings["source_context"]
+    finest = FinestGrid(unet=settings)
+    assert torch.equal(finest.put_into(unet).stem.weight, finest.stem.weight)
+    with pytest.raises(WeightsError, match="another U-Net"):
+        finest.put_into(UNet.tiny(source_context=True))
+
+
 def test_the_finest_grid_is_all_that_has_its_names() -> None:
     unet = UNet.tiny(extra_channels=5, gated=(0,))
     names = {name for name in unet.state_dict() if name.startswith(finest_prefixes(unet))}

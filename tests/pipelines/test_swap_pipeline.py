@@ -72,6 +72,15 @@ def test_everything_told_changes_the_picture(change: str) -> None:
     assert (call(pipe, **changed).images[0] != call(pipe).images[0]).any()
 
 
+def test_the_garments_photo_as_it_is_is_seen_where_the_network_wants_it() -> None:
+    pipe = tiny_swap(source=True)
+    image = call(pipe).images[0]
+    with torch.no_grad():
+        for mark in pipe.unet.source_marks:  # not all alike: attention takes means away
+            mark[::2] += 3
+    assert (call(pipe).images[0] != image).any()
+
+
 def test_the_garment_is_laid_in_under_the_mask_alone() -> None:
     photo, pose, _, mask = person()
     region = np.zeros((HEIGHT, WIDTH), np.float32)

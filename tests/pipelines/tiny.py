@@ -45,6 +45,7 @@ def parts(
     extra: bool = True,
     gated: bool = False,
     pose: str = "heat_maps",
+    source: bool = False,
 ) -> dict[str, Any]:
     """The networks that all pipelines share, and the scheduler."""
     torch.manual_seed(3)
@@ -62,6 +63,7 @@ def parts(
     channels: dict[str, Any] = {"extra_channels": 4 if extra else 0}
     if gated:
         channels = {"extra_channels": 5, "gated": (0,)}
+    channels["source_context"] = source
     unet = UNet.tiny(**channels, prediction=prediction, learn_variance=learn_variance)
     return {
         "autoencoder": lively(Autoencoder.tiny(image_channels), 1),
@@ -84,7 +86,7 @@ def tiny_estimator() -> HigherHRNet:
 def tiny_reposedm(
     *, steer: bool = True, alignment: dict[str, Any] | None = None, **options: Any
 ) -> RePoseDMPipeline:
-    names = ("image_channels", "prediction", "learn_variance", "extra", "gated", "pose")
+    names = ("image_channels", "prediction", "learn_variance", "extra", "gated", "pose", "source")
     shared = parts(**{name: options.pop(name) for name in names if name in options})
     torch.manual_seed(5)
     settings = {"native_size": SIZE, "steps": 4, "pose_guidance_strength": 3.0}
@@ -105,7 +107,7 @@ def tiny_pidm(**options: Any) -> PIDMPipeline:
 
 
 def tiny_swap(**options: Any) -> GarmentSwapPipeline:
-    names = ("image_channels", "prediction", "learn_variance", "extra", "gated")
+    names = ("image_channels", "prediction", "learn_variance", "extra", "gated", "source")
     given = {"gated": True} | {name: options.pop(name) for name in names if name in options}
     shared = parts(**given)
     torch.manual_seed(5)

@@ -73,7 +73,7 @@ def test_b1_sees_the_photos_of_the_same_samples(kept: Path, tmp_path: Path) -> N
     stream = Stream(config, "diffusion")
     pictures, places = stream.read(range(3)), stream.places(0)
     samples = KeptSamples(folder)
-    assert samples.fields == fields_of("b1")
+    assert samples.fields == fields_of(components)
     samples.check(components)
     batch = make_kept_batch([samples[(0, number)] for number in range(3)])
     for name in ("clean", "target_heat"):  # the very samples that the other method has
@@ -92,6 +92,29 @@ def test_b1_sees_the_photos_of_the_same_samples(kept: Path, tmp_path: Path) -> N
         KeptSamples(kept).check(components)
 
 
+def test_a_network_that_sees_the_photo_as_it_is_keeps_that_too(kept: Path, tmp_path: Path) -> None:
+    config = configured("models.unet.source_context=true")
+    folder = tmp_path / "sources"
+    assert keep(config, folder, COUNT) == COUNT
+    torch.manual_seed(0)
+    components = build(config)
+    stream = Stream(config, "diffusion")
+    pictures, places = stream.read(range(3)), stream.places(0)
+    samples = KeptSamples(folder)
+    assert set(samples.fields) - set(KeptSamples(kept).fields) == {"source"}
+    samples.check(components)
+    batch = make_kept_batch([samples[(0, number)] for number in range(3)])
+    assert batch.to("cpu").source is not None
+
+    def loss_of(batch: object) -> float:
+        draws = draws_for(components, "diffusion", places, "cpu")
+        return training_step("diffusion", components, batch, draws)[0].item()
+
+    assert loss_of(batch) == pytest.approx(loss_of(pictures), rel=2e-3)
+    with pytest.raises(SettingsError, match="a U-Net with source_context"):
+        KeptSamples(kept).check(components)
+
+
 def test_the_stream_gives_every_sample_once_an_epoch(kept: Path) -> None:
     stream = Stream(configured(f"diffusion.kept=[{kept}]", "stages.diffusion.batch=1"), "diffusion")
     batches = stream.batches(0)
@@ -104,7 +127,7 @@ def test_several_folders_are_one_after_another(kept: Path) -> None:
     both = Stream(configured(f"diffusion.kept=[{kept},{kept}]"), "diffusion").pairs
     assert len(both) == 2 * COUNT
     first, again, last = (both[(0, number)][0] for number in (0, COUNT, COUNT - 1))
-    for name in fields_of("b2"):
+    for name in fields_of(build(configured())):
         np.testing.assert_array_equal(first[name], again[name])
     assert (first["clean"] != last["clean"]).any()
 
@@ -119,7 +142,7 @@ def test_shards_and_a_second_start_make_the_same_files(kept: Path, tmp_path: Pat
     assert (first, second) == (8, 3)
     torch.manual_seed(0)
     assert keep(config, folder, COUNT) == 0
-    for name in fields_of("b2"):
+    for name in fields_of(build(configured())):
         one, other = (np.load(root / f"{name}.npy") for root in (kept, folder))
         assert one.dtype == np.float16 and np.abs(one.astype(float)).max() > 0
         np.testing.assert_allclose(one.astype(float), other.astype(float), atol=2e-3)

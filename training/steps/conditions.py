@@ -57,7 +57,8 @@ def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
     encoder: Any = components.alignment
     latent: Any = components.pose_encoder
     context = encoder.encoder.levels_of(batch.features)
-    return Conditions(latent(batch.target_heat), context, batch.extra, None)
+    source = None if batch.source is None else encoder.encoder.levels_of(batch.source)
+    return Conditions(latent(batch.target_heat), context, batch.extra, None, source=source)
 
 
 def limbs_of_batch(batch: TrainingBatch) -> Limbs:
@@ -87,7 +88,7 @@ def repeated(shown: Conditions, copies: int) -> Conditions:
     if copies == 1:
         return shown
 
-    def many(x: Tensor | None) -> Tensor | None:
+    def many(x: Any) -> Any:
         return None if x is None else x.repeat(copies, 1, 1, 1)
 
     return dataclasses.replace(
@@ -95,6 +96,7 @@ def repeated(shown: Conditions, copies: int) -> Conditions:
         pose=shown.pose.repeat(copies, 1, 1, 1),
         context=[one.repeat(copies, 1, 1, 1) for one in shown.context],
         extra=many(shown.extra),
+        source=None if shown.source is None else [many(one) for one in shown.source],
     )
 
 
@@ -102,7 +104,7 @@ class _Recorded:
     """Alignment that remembers what it found: the U-Net needs a part, its own loss the rest."""
 
     def __init__(self, module: Any) -> None:
-        self.module, self.config = module, module.config
+        self.module, self.config, self.along = module, module.config, module.along
         self.found: Alignment | None = None
 
     def __call__(self, *inputs: Any, **given: Any) -> Alignment:

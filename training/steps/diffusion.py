@@ -47,7 +47,7 @@ def diffusion_step(
     lost = [dropped(settings.dropout, settings.dropout_rate, draws) for _ in range(copies)]
     drop_pose, drop_photo = (torch.cat(which) for which in zip(*lost, strict=True))
     output = unet(
-        noisy, t, shown.pose, shown.context, extra=shown.extra,
+        noisy, t, shown.pose, shown.context, extra=shown.extra, source=shown.source,
         drop_pose=drop_pose, drop_photo=drop_photo,
     ).float()  # fmt: skip
     said, variance = split_variance(output, clean.shape[1])
