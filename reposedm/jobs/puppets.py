@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reposedm.errors import ImageError
+from reposedm.imaging.fill import fill_background
 from reposedm.imaging.texture import Warped
 from reposedm.jobs.detect import Recent, photo_key, pose_key
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 
 KEPT: Final = 6
+KEPT_PHOTOS: Final = 2
+"""Whole photos, 36 MB each at 12 megapixels."""
 MAX_SIDE: Final = 2048
 """Long side in pixels up to which a person is taken apart at the photo's size."""
 COARSE: Final = 512
@@ -29,6 +32,7 @@ _LOOSE: Final = (0.25, 0.5)
 """Certainty below which pixels are left out where nothing is added to the warped person."""
 
 _puppets: Recent[Puppet] = Recent(KEPT)
+_empty: Recent[Image] = Recent(KEPT_PHOTOS)
 
 
 def puppet_of(image: Image, pose: Pose, mask: NDArray[np.float32]) -> Puppet:
@@ -42,6 +46,23 @@ def puppet_of(image: Image, pose: Pose, mask: NDArray[np.float32]) -> Puppet:
 
     key = (photo_key(image), pose_key(pose), zlib.crc32(np.ascontiguousarray(mask).data))
     return _puppets.get(key, lambda: PreviewEngine().prepare(image, pose, mask))
+
+
+def empty_photo(image: Image, mask: NDArray[np.float32]) -> Image:
+    """The photo without its person, kept for the next call: read-only, (H, W, 3).
+
+    Args:
+        image: uint8 (H, W, 3).
+        mask: float32 (H, W) in [0, 1], the person's alpha.
+    """
+
+    def make() -> Image:
+        empty = fill_background(image, mask)
+        empty.flags.writeable = False
+        return empty
+
+    key = (photo_key(image), zlib.crc32(np.ascontiguousarray(mask).data))
+    return _empty.get(key, make)
 
 
 def warped_person(
@@ -92,3 +113,4 @@ def resized(pose: Pose, size: tuple[int, int]) -> Pose:
 def forget_puppets() -> None:
     """Forget every person: for "delete my data"."""
     _puppets.clear()
+    _empty.clear()

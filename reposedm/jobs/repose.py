@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 import reposedm
 from reposedm.errors import ImageError, PoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
-from reposedm.imaging.fill import fill_background
 from reposedm.imaging.texture import Warped
 from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
 from reposedm.jobs.methods import capabilities, load_method, unavailable
-from reposedm.jobs.puppets import warped_person
+from reposedm.jobs.puppets import empty_photo, warped_person
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.settings import SEEDS, ReposeSettings
 from reposedm.jobs.texturing import with_texture
@@ -168,7 +167,6 @@ class _Job:
     mask: NDArray[np.float32] = field(init=False)
     frame: Frame = field(init=False)
     memory: PeakMemory = field(init=False)
-    behind: Image | None = field(init=False, default=None)
     correspondence: Correspondence | None = field(init=False, default=None)
     shown: Frame = field(init=False)
 
@@ -277,10 +275,8 @@ class _Job:
         return warped_person(self.image, self.source_pose, self.target_pose, self.mask)
 
     def _without_person(self) -> Image:
-        """The photo without its person; filled once for all pictures."""
-        if self.behind is None:
-            self.behind = fill_background(self.image, self.mask)
-        return self.behind
+        """The photo without its person; not to be changed."""
+        return empty_photo(self.image, self.mask)
 
     def _stored(self, able: Capabilities, device: Device) -> dict[str, Any]:
         """JSON of everything that decides the picture; no times, so equal jobs give equal files."""

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from reposedm.jobs import puppets
-from reposedm.jobs.puppets import forget_puppets, puppet_of, resized, warped_person
+from reposedm.jobs.puppets import (
+    empty_photo,
+    forget_puppets,
+    puppet_of,
+    resized,
+    warped_person,
+)
 from reposedm.pose import Pose
 from tests.drawn import photo
 
@@ -129,3 +135,15 @@ def test_what_was_cut_out_with_the_head_is_not_as_certain_as_the_face() -> None:
     aside = np.array([1.5 * np.hypot(*(nose - neck)), 0])
     beside = tuple(np.rint(nose + aside).astype(int)[::-1])
     assert found.sure[chin] < 0.5 and found.sure[beside] < 0.2
+
+
+def test_the_photo_without_its_person_is_made_once_and_never_changed() -> None:
+    image, _, mask = person()
+    empty = empty_photo(image, mask)
+    assert empty_photo(image.copy(), mask.copy()) is empty
+    assert empty_photo(image, np.zeros_like(mask)) is not empty
+    with pytest.raises(ValueError, match="read-only"):
+        empty[0, 0] = 0
+    forget_puppets()
+    again = empty_photo(image, mask)
+    assert again is not empty and np.array_equal(again, empty)
