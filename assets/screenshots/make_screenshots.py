@@ -7,15 +7,17 @@ needs requirements-dev.txt and Chromium; the app is started for it.
 
 from __future__ import annotations
 
+import os
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 from app_page import AppPage
-from chromium_harness import CHROMIUM, FLAGS, start_app
+from chromium_harness import CHROMIUM, FLAGS
+
+from benchmarks.serving import served
 
 SHOTS = {
     "desktop-light": ((1440, 1000), "light", False),
@@ -23,15 +25,15 @@ SHOTS = {
     "phone": ((390, 844), "light", True),
 }
 EXAMPLE = 1
-R_WRIST = 4
+PATIENCE_S = 300
+"""A first picture loads networks."""
 
 
 def main() -> None:
-    """Drag a wrist of an example, repose, and photograph the page."""
+    """Repose an example with the default method, and photograph the page."""
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        process, url = start_app(ROOT / "tests" / "browser" / "repose_app.py", Path(folder) / "log")
+    with served(dict(os.environ)) as app, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             for name, (size, theme, touch) in SHOTS.items():
@@ -39,17 +41,16 @@ def main() -> None:
                     viewport={"width": size[0], "height": size[1]}, has_touch=touch
                 )
                 raw = context.new_page()
-                raw.goto(f"{url}?__theme={theme}")
+                raw.goto(f"{app.url}?__theme={theme}")
                 page = AppPage(raw)
                 page.load_example(EXAMPLE)
-                page.run()
+                page.run(PATIENCE_S)
                 raw.wait_for_timeout(2500)
                 raw.evaluate("window.scrollTo(0, 0)")
                 raw.screenshot(path=Path(__file__).with_name(f"{name}.png"), full_page=touch)
                 context.close()
         finally:
             chromium.close()
-            process.terminate()
 
 
 if __name__ == "__main__":
