@@ -56,6 +56,8 @@ FORMAT: Final = "reposedm-ablation"
 VERSION: Final = 1
 OFFLINE: Final = ("ssim", "psnr", "pckh", "flow")
 SAY_EVERY_S: Final = 30.0
+BY_ANGLE: Final = ("person/psnr", "person/ssim_g1.5")
+"""What a person who turns costs a method; poses are judged on too few pairs for classes."""
 
 
 @dataclass
@@ -189,6 +191,7 @@ def results_of(study: Study, numbers: Sequence[int]) -> dict[str, Any]:
             "seeds": arm.seeds,
             "numbers": found,
             "seconds_per_picture": seconds_per_picture(arm.candidate),
+            "by_angle": _by_angle(study, arm, numbers),
             "notes": arm.notes,
         }
     statistics = {
@@ -207,6 +210,20 @@ def results_of(study: Study, numbers: Sequence[int]) -> dict[str, Any]:
         "differences": differences,
         "bars": bars(statistics, differences),
         "order": {metric: order(statistics, metric) for metric in HEADLINES},
+    }
+
+
+def _by_angle(
+    study: Study, arm: Evaluation, numbers: Sequence[int]
+) -> dict[str, dict[str, float | None]]:
+    """Means over the pairs of each class of angles between the two views, and over seeds."""
+    return {
+        name: {
+            metric: statistic_of(number_of(arm.rows, metric, arm.seeds, members))["mean"]
+            for metric in BY_ANGLE
+        }
+        for name, members in study.pairs.classes(numbers)
+        if members
     }
 
 

@@ -76,7 +76,8 @@ def page(results: Mapping[str, Any]) -> str:
         "inside the person's mask unless it says whole; poses on "
         f"{counts['posed']} pairs."
     )
-    parts = [title, table(rows), _ceiling(arms), _paper_table(results), _differences(results)]
+    parts = [title, table(rows), _ceiling(arms), _angles(results), _paper_table(results)]
+    parts += [_differences(results)]
     parts += [_bars(results["bars"])]
     parts += [f"Not measured: {name}: {why}" for name, why in results["absent"].items()]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -100,6 +101,24 @@ def _ceiling(arms: Mapping[str, Any]) -> str:
                 "kept: the part of the joints it finds on the real picture and on the arm's too."
             )
     return ""
+
+
+def _angles(results: Mapping[str, Any]) -> str:
+    """PSNR and SSIM by how far the person turns between the two views."""
+    arms, counts = results["arms"], results["data"]["angles"]
+    classes = [name for name, count in counts.items() if count]
+    if not all("by_angle" in arm for arm in arms.values()):
+        return ""
+    rows = [["arm", *(f"{name}° ({counts[name]} pairs)" for name in classes)]]
+    rows.append(["---"] * len(rows[0]))
+    for name in dict.fromkeys([*(n for n in (*FREE, *TRAINED) if n in arms), *arms]):
+        cells = []
+        for one in classes:
+            found = arms[name]["by_angle"][one]
+            psnr, ssim = found["person/psnr"], found["person/ssim_g1.5"]
+            cells.append("" if psnr is None or ssim is None else f"{psnr:.2f} / {ssim:.4f}")
+        rows.append([LABELS.get(name, name), *cells])
+    return f"By the angle between the two views, PSNR / SSIM g1.5 of the person:\n\n{table(rows)}"
 
 
 def _paper_table(results: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -78,11 +79,19 @@ class HeldOut:
         """Degrees between its two views, 0 to 180."""
         return self.chosen[number][2]
 
+    def classes(self, numbers: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """The pairs in each class of angles, such as ("15-45", [...]); 180 is in the last one."""
+        found: list[tuple[str, list[int]]] = []
+        for low, high in pairwise(ANGLES):
+            top = math.inf if high == ANGLES[-1] else high
+            found.append((f"{low:g}-{high:g}", [n for n in numbers if low <= self.angle(n) < top]))
+        return found
+
     def record(self, numbers: Sequence[int]) -> dict[str, Any]:
         """JSON of the data and of these pairs: how many people, and how the angles are spread."""
         angles = np.array([self.angle(number) for number in numbers])
         counts, _ = np.histogram(angles, ANGLES)
-        names = [f"{low:g}-{high:g}" for low, high in pairwise(ANGLES)]
+        names = [name for name, _ in self.classes([])]
         return {
             **self.facts,
             "pairs": len(numbers),

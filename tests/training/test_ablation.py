@@ -110,6 +110,11 @@ def test_an_ablation_resumes_and_says_what_did_not_run(
     assert results["differences"]["full - b1"]["person/psnr"]["pairs"] == 2
     assert results["bars"][0]["met"] is False  # random weights
     assert results["paper"]["b2"]["ssim"] == 0.7055
+    classes = results["data"]["angles"]
+    assert set(full["by_angle"]) == {name for name, count in classes.items() if count}
+    shares = [classes[name] * one["person/psnr"] for name, one in full["by_angle"].items()]
+    assert sum(shares) / 2 == pytest.approx(full["numbers"]["person"]["psnr"]["mean"])
+    assert "By the angle between the two views" in out.with_suffix(".md").read_text("utf-8")
     page = out.with_suffix(".md").read_text("utf-8")
     assert "| B2 (alignment) | not run |" in page
     assert str(tmp_path) not in page + json.dumps(results)
@@ -158,6 +163,7 @@ def test_other_weights_start_anew_under_the_same_name(weights: Path) -> None:
         ("=x", "NAME=FOLDER"),
         ("preview=x", "NAME=FOLDER"),
         ("full=x,stepz=3", "knows steps"),
+        ("full=x,texture=yes", "texture of the arm full cannot be 'yes'"),
         ("full=x,steps=many", "steps of the arm full cannot be 'many'"),
     ],
 )
@@ -180,3 +186,14 @@ def test_errors_are_one_line(
     with pytest.raises(WeightsError):
         load_arm(parse_arm(f"full={weights / 'two'}"))
     assert issubclass(WeightsError, RePoseError)
+
+
+def test_an_arm_with_texture_shows_the_photos_own_pixels(weights: Path) -> None:
+    folder = weights / "full" / "reposedm"
+    plain, textured = (
+        load_arm(parse_arm(f"full={folder},steps=1{more}"), "cpu") for more in ("", ",texture=on")
+    )
+    sample = open_held_out(DATA, 1)[0]
+    one, other = (arm.pictures(0, sample, [0])[0] for arm in (plain, textured))
+    assert one.shape == other.shape and (one != other).any()
+    assert "texture" not in plain.record() and textured.record()["texture"] is True
