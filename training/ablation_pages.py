@@ -105,10 +105,11 @@ def _ceiling(arms: Mapping[str, Any]) -> str:
 
 def _angles(results: Mapping[str, Any]) -> str:
     """PSNR and SSIM by how far the person turns between the two views."""
-    arms, counts = results["arms"], results["data"]["angles"]
-    classes = [name for name, count in counts.items() if count]
+    arms = results["arms"]
     if not all("by_angle" in arm for arm in arms.values()):
         return ""
+    counts = results["data"]["angles"]
+    classes = [name for name, count in counts.items() if count]
     rows = [["arm", *(f"{name}° ({counts[name]} pairs)" for name in classes)]]
     rows.append(["---"] * len(rows[0]))
     for name in dict.fromkeys([*(n for n in (*FREE, *TRAINED) if n in arms), *arms]):
