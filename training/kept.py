@@ -41,7 +41,7 @@ ALIGNED: Final = ("features", "extra")
 """Of methods with an alignment, which is frozen."""
 SEEN: Final = ("photo", "source_heat", "initial")
 """Of b1 in their place: its encoder is trained, so the photo itself is kept."""
-SOURCE: Final = ("source",)
+SOURCE: Final = ("source", "source_latents")
 """Beside those, where the U-Net sees the photo as it is, too."""
 PAINTED: Final = ("painted",)
 """Of a swap, beside those of an alignment."""
@@ -61,7 +61,8 @@ class KeptBatch:
         names: of the samples, to be found again.
         features: the first level of F_S^N, (B, D, h, w).
         extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
-        source: the first level of the photo's own features, (B, D, h, w).
+        source: the first level of features of the photo as it is, (B, D, h, w).
+        source_latents: of that photo, (B, c, h, w).
         painted: of a swap, the mask's share of each cell, (B, 1, h, w).
         photo: of b1, colours and alpha in [-1, 1], (B, 4, H, W); 3 without an alpha.
         source_heat: of b1, heat maps of the photo's poses, (B, 18, h, w).
@@ -74,6 +75,7 @@ class KeptBatch:
     features: Tensor | None = None
     extra: Tensor | None = None
     source: Tensor | None = None
+    source_latents: Tensor | None = None
     painted: Tensor | None = None
     photo: Tensor | None = None
     source_heat: Tensor | None = None
@@ -273,7 +275,8 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
             raise SettingsError("kept samples hold warped latents: set models.unet.extra_channels")
         found |= {"features": shown.context[0], "extra": shown.extra}
         if shown.source is not None:
-            found["source"] = shown.source[0]
+            found["source"] = shown.source.features[0]
+            found["source_latents"] = shown.source.latents
     if isinstance(batch, SwapBatch):
         found["painted"] = batch.painted
     return {name: value.half().contiguous().numpy() for name, value in found.items()}

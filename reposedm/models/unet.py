@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,19 @@ from reposedm.models.layers import (
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow_prediction"]
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")
+
+
+class Source(NamedTuple):
+    """A photo as it is, not warped by any pose.
+
+    Attributes:
+        features: of an alignment's encoder, [(B, D, h, w), (B, D, h/2, w/2), ...]: what is where.
+            They were made for finding places again in another light, and hardly know colours.
+        latents: of the autoencoder, (B, c, h, w), which do.
+    """
+
+    features: Sequence[Tensor]
+    latents: Tensor
 
 
 Context = tuple[Tensor, Tensor]
@@ -123,9 +136,9 @@ class UNet(ModelMixin, ConfigMixin):
         cross_attention: whether each level attends to its context. Where it does not, the context's
             features are added cell by cell: F_S^N is aligned to the target, so what a cell needs is
             in that cell, and the finest grid's attention costs more than all the rest.
-        source_context: levels that attend see the photo's features as they lie on the photo, too,
-            beside the aligned ones. Alignment shows what the photo shows of a place; what the photo
-            does not show, such as the other side of a coat, is made from all that it does.
+        source_context: levels that attend see the photo as it is, too, beside the aligned features.
+            Alignment shows what the photo shows of a place; what it does not show, such as the
+            other side of a coat, is made from all that it does.
         context_dims: channels of each level of context; the last serves all deeper levels.
         head_width: channels of an attention head; divides all widths.
 
@@ -189,8 +202,12 @@ class UNet(ModelMixin, ConfigMixin):
         self.null_pose = nn.Parameter(torch.zeros(pose_channels))
         self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
         self.source_marks: Any = None
+        self.source_colors: Any = None
         if source_context:  # what tells these tokens from those of the same place in the target
             self.source_marks = nn.ParameterList(torch.zeros(width) for width in context_dims)
+            self.source_colors = nn.ModuleList(
+                zero(nn.Conv2d(latent_channels, width, 1)) for width in context_dims
+            )
         extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
         self.null_extra: Any = extra
 
@@ -225,7 +242,7 @@ class UNet(ModelMixin, ConfigMixin):
         context: Sequence[Tensor],
         *,
         extra: Tensor | None = None,
-        source: Sequence[Tensor] | None = None,
+        source: Source | None = None,
         drop_pose: Tensor | None = None,
         drop_photo: Tensor | None = None,
     ) -> Tensor:
@@ -241,7 +258,7 @@ class UNet(ModelMixin, ConfigMixin):
             context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...], as configured.
             extra: (B, extra_channels, h, w); null where pose *or* photo is dropped, but for the
                 first ``kept_channels``.
-            source: features of the photo as it is, shaped as ``context``; with ``source_context``.
+            source: the photo as it is, its features shaped as ``context``; with ``source_context``.
             drop_pose: (B,) bool, where the pose is replaced by the learned null.
             drop_photo: (B,) bool, where the photo is.
 
@@ -304,7 +321,7 @@ class UNet(ModelMixin, ConfigMixin):
         return torch.cat([known, _null(_null(told, null, drop_pose), null, drop_photo)], 1)
 
     def _context(
-        self, context: Sequence[Tensor], source: Sequence[Tensor] | None, drop: Tensor | None
+        self, context: Sequence[Tensor], source: Source | None, drop: Tensor | None
     ) -> list[Context]:
         """Tokens and positions for each level of the U-Net."""
         if len(context) != len(self.null_photo):
@@ -312,13 +329,16 @@ class UNet(ModelMixin, ConfigMixin):
                 f"this U-Net needs {len(self.null_photo)} levels of context, not {len(context)}"
             )
         if (source is None) != (self.source_marks is None):
-            wanted = "needs the photo's own features" if source is None else "takes no source"
+            wanted = "needs the photo as it is" if source is None else "takes no source"
             raise SettingsError(f"this U-Net {wanted}")
         found = []
         for level, (features, null) in enumerate(zip(context, self.null_photo, strict=True)):
             seen, where = self._tokens(level, features, null, drop)
             if source is not None and self.config.cross_attention[level]:
-                more, there = self._tokens(level, source[level], null, drop)
+                own = source.features[level]
+                colors = F.adaptive_avg_pool2d(source.latents, own.shape[2:])
+                own = own + self.source_colors[level](colors)
+                more, there = self._tokens(level, own, null, drop)
                 mark = self.source_marks[level].to(more.dtype)
                 seen, where = torch.cat([seen, more + mark], 1), torch.cat([where, there])
             found.append((seen, where))

@@ -5,7 +5,7 @@ All poses here are in pixels of the frame picture, whose size is (W, H): ``pose.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,9 @@ from reposedm.diffusion.inpainting import Known
 from reposedm.diffusion.interaction import COCO_17
 from reposedm.errors import ImageError, PoseError
 from reposedm.models.autoencoder import FACTOR
+from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.mapping import Limbs, identity, limbs_of, warp
+from reposedm.models.unet import Source
 from reposedm.pipelines.base import Image
 from reposedm.pose import Pose, draw_map, heat_maps
 
@@ -68,7 +70,7 @@ class Conditions:
         mapping: F^N, (B, 2, h, w), where one was found by looking at the photo; else None.
         visible: with it, the probability that a cell is seen in the photo, (B, 1, h, w).
         known: of the picture that is made, where it is only painted in part; None: nothing.
-        source: features of the photo as it is, shaped as ``context``, for U-Nets that want them.
+        source: the photo as it is, for U-Nets that want to see it.
     """
 
     pose: Tensor
@@ -78,7 +80,7 @@ class Conditions:
     mapping: Tensor | None = None
     visible: Tensor | None = None
     known: Known | None = None
-    source: Sequence[Tensor] | None = None
+    source: Source | None = None
 
 
 def grid_heat(pose: Pose, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -170,23 +172,39 @@ def inputs_of(
     )
 
 
-def source_of(
-    unet: Any, alignment: Any, photo: Tensor, heat: Tensor, encode: Any = None
-) -> list[Tensor] | None:
-    """Features of a photo as it is, where the U-Net has ``source_context``; else None.
+def encode_for(alignment: Any, autoencoder: Any) -> Callable[[Tensor], Tensor] | None:
+    """``encode`` of an alignment's call, where it looks through the autoencoder; else None."""
+    if alignment.config.encoder_input != "autoencoder":
+        return None
+
+    def encode(seen: Tensor) -> Tensor:
+        found: Tensor = autoencoder.encode(with_alpha(seen, None, autoencoder.image_channels))
+        return found
+
+    return encode
+
+
+def source_of(networks: Any, photo: Tensor, mask: Tensor | None, heat: Tensor) -> Source | None:
+    """A photo as it is, where the U-Net has ``source_context``; else None.
 
     Args:
-        unet: the denoiser.
-        alignment: ``RecurrentPoseAlignment``, whose encoder looks.
-        photo: as for ``alignment``.
+        networks: with ``unet``, ``alignment`` and ``autoencoder``.
+        photo: (B, 3, H, W) in [-1, 1].
+        mask: the person's alpha on it, (B, 1, H, W) in [0, 1], or None.
         heat: heat maps of the pose on it.
-        encode: as for ``alignment``.
     """
-    if not unet.config.source_context:
+    if not networks.unet.config.source_context:
         return None
+    autoencoder: Any = as_autoencoder(networks.autoencoder)
+    alignment = networks.alignment
     still = identity(len(photo), (heat.shape[2], heat.shape[3]), heat)
-    found: list[Tensor] = alignment.along(photo, heat, still, encode=encode)
-    return found
+    seen = with_alpha(photo, mask, alignment.config.photo_channels)
+    encode = encode_for(alignment, autoencoder)
+    features: list[Tensor] = alignment.along(seen, heat, still, encode=encode)
+    whole = with_alpha(photo, mask, autoencoder.image_channels)
+    with torch.no_grad():
+        latents = autoencoder.encode(whole.to(next(autoencoder.parameters()).dtype))
+    return Source(features, latents)
 
 
 def with_alpha(picture: Tensor, mask: Tensor | None, channels: int) -> Tensor:

@@ -32,6 +32,7 @@ from reposedm.models.mapping import Limbs, warp
 from reposedm.pipelines.base import Image
 from reposedm.pipelines.conditions import (
     Conditions,
+    encode_for,
     grid_heat,
     limbs_between,
     source_of,
@@ -86,14 +87,12 @@ class Fitted:
         mapping: F^N, (B, 2, h, w).
         visible: probability that a cell is seen on the garment's photo, (B, 1, h, w).
         features: F_S^N of the garment's photo, [(B, D, h, w), (B, D, h/2, w/2), ...].
-        source: features of the garment's photo as it is, for U-Nets that want them.
     """
 
     picture: Tensor
     mapping: Tensor
     visible: Tensor
     features: Sequence[Tensor]
-    source: Sequence[Tensor] | None = None
 
 
 def swap_inputs(
@@ -134,14 +133,7 @@ def swap_inputs(
     )
 
 
-def fitted(
-    alignment: Any,
-    autoencoder: Any,
-    inputs: SwapInputs,
-    *,
-    align: bool = True,
-    unet: Any = None,
-) -> Fitted:
+def fitted(alignment: Any, autoencoder: Any, inputs: SwapInputs, *, align: bool = True) -> Fitted:
     """The garment warped to the person's pose, Eq. 5-9.
 
     Args:
@@ -150,16 +142,9 @@ def fitted(
         autoencoder: with ``encode``, for alignments that look through it.
         inputs: photos and poses.
         align: False: the limb mapping in its place; the photo is looked at through that.
-        unet: whoever wants to see the photo as it is, too; None: nobody.
     """
-    config = alignment.config
-
-    def encoded(seen: Tensor) -> Tensor:
-        found: Tensor = autoencoder.encode(with_alpha(seen, None, autoencoder.image_channels))
-        return found
-
-    encode = encoded if config.encoder_input == "autoencoder" else None
-    seen = with_alpha(inputs.garment, inputs.wearer, config.photo_channels)
+    encode = encode_for(alignment, autoencoder)
+    seen = with_alpha(inputs.garment, inputs.wearer, alignment.config.photo_channels)
     if align:
         given = start_of(alignment, inputs.initial, inputs.limbs)
         found = alignment(seen, inputs.garment_heat, inputs.heat, **given, encode=encode)
@@ -172,11 +157,7 @@ def fitted(
     color = warp(inputs.garment, mapping) * worn
     sure = ((visible.float() - UNSEEN) / (SEEN - UNSEEN)).clamp(0, 1)
     shown = F.interpolate(sure, worn.shape[2:], mode="bilinear")
-    picture = torch.cat([color, 2 * worn * shown - 1], 1)
-    source = None
-    if unet is not None:
-        source = source_of(unet, alignment, seen, inputs.garment_heat, encode)
-    return Fitted(picture, mapping, visible, features, source)
+    return Fitted(torch.cat([color, 2 * worn * shown - 1], 1), mapping, visible, features)
 
 
 def person_picture(photo: Tensor, alpha: Tensor | None, channels: int) -> Tensor:
@@ -213,14 +194,15 @@ def told(networks: Any, inputs: SwapInputs, *, align: bool = True) -> tuple[Cond
     autoencoder: Any = as_autoencoder(networks.autoencoder)
     kind, channels = next(autoencoder.parameters()).dtype, autoencoder.image_channels
     with torch.no_grad():
-        found = fitted(networks.alignment, autoencoder, inputs, align=align, unet=networks.unet)
+        found = fitted(networks.alignment, autoencoder, inputs, align=align)
         bare = without_region(person_picture(inputs.photo, inputs.alpha, channels), inputs.mask)
         pasted = laid_in(bare, found.picture, inputs.mask)
         extra = autoencoder.encode(pasted.to(kind))  # B,c,h,w
         if networks.unet.config.extra_channels > extra.shape[1]:
             extra = torch.cat([extra, known_share(found, inputs.mask).to(extra)], 1)
+        source = source_of(networks, inputs.garment, inputs.wearer, inputs.garment_heat)
     latent = networks.pose_encoder(inputs.heat.to(kind))
-    return Conditions(latent, found.features, extra, None, source=found.source), found
+    return Conditions(latent, found.features, extra, None, source=source), found
 
 
 def known_share(found: Fitted, mask: Tensor) -> Tensor:

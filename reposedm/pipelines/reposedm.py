@@ -24,6 +24,7 @@ from reposedm.pipelines.conditions import (
     Inputs,
     check_inputs,
     conditions_of,
+    encode_for,
     estimator_heat,
     inputs_of,
     source_of,
@@ -150,7 +151,9 @@ class RePoseDMPipeline(NetworkPipeline):
     @torch.no_grad()
     def align(self, inputs: Inputs) -> Conditions:
         """What the denoiser is told of a photo and a pose: once per pair, not once per step."""
-        return aligned(self.unet, as_autoencoder(self.autoencoder), self, inputs)
+        shown = aligned(self.unet, as_autoencoder(self.autoencoder), self, inputs)
+        source = source_of(self, inputs.photo, inputs.mask, inputs.source_heat)
+        return dataclasses.replace(shown, source=source)
 
     def stream(
         self,
@@ -259,12 +262,9 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         inputs: photos and poses, (B, ...).
     """
     alignment = networks.alignment
-    config = alignment.config
     given = start_of(alignment, inputs.initial, inputs.limbs)
-    if config.encoder_input == "autoencoder":
-        channels = autoencoder.image_channels
-        given["encode"] = lambda seen: autoencoder.encode(with_alpha(seen, None, channels))
-    photo = with_alpha(inputs.photo, inputs.mask, config.photo_channels)
+    given["encode"] = encode_for(alignment, autoencoder)
+    photo = with_alpha(inputs.photo, inputs.mask, alignment.config.photo_channels)
     found = alignment(photo, inputs.source_heat, inputs.target_heat, **given)
     conditions = conditions_of(
         unet,
@@ -275,10 +275,7 @@ def aligned(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         mapping=found.mapping,
         visible=found.visible,
     )
-    source = source_of(unet, alignment, photo, inputs.source_heat, given.get("encode"))
-    return dataclasses.replace(
-        conditions, mapping=found.mapping, visible=found.visible, source=source
-    )
+    return dataclasses.replace(conditions, mapping=found.mapping, visible=found.visible)
 
 
 def separate_scales(

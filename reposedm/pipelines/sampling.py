@@ -45,6 +45,7 @@ from reposedm.diffusion.prediction import (
     split_variance,
 )
 from reposedm.errors import SettingsError
+from reposedm.models.unet import Source
 from reposedm.pipelines.conditions import Conditions
 
 SAMPLERS: Final = ("ddpm", "ddim", "dpm++", "unipc", "euler")
@@ -251,7 +252,11 @@ class Denoiser:
             spread(given.pose),
             [spread(level) for level in given.context],
             extra=None if given.extra is None else spread(given.extra),
-            source=None if given.source is None else [spread(level) for level in given.source],
+            source=None
+            if given.source is None
+            else Source(
+                [spread(level) for level in given.source.features], spread(given.source.latents)
+            ),
             drop_pose=dropped("none"),
             drop_photo=dropped("none", "pose"),
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reposedm.errors import SettingsError, WeightsError
-from reposedm.models.unet import UNet
+from reposedm.models.unet import Source, UNet
 from tests.models.networks import SIZES, check_saved, count, dead_parameters, noise, stir
 
 
@@ -130,21 +130,26 @@ def test_photo_and_pose_have_nulls_of_their_own() -> None:
 
 def with_source(given: dict[str, Any]) -> dict[str, Any]:
     """The same inputs, and features of a photo as it is."""
-    return given | {"source": [level.flip(2) for level in given["context"]]}
+    features = [level.flip(2) for level in given["context"]]
+    return given | {"source": Source(features, given["noisy"].flip(3))}
 
 
 def test_the_photo_as_it_is_is_seen_beside_the_aligned_one() -> None:
     unet, given = stirred(source_context=True), with_source(inputs())
     found = unet(**given)
+    features, latents = given["source"]
     for level in range(3):
-        changed = [*given["source"]]
+        changed = [*features]
         changed[level] = changed[level].roll(1, 3)
-        assert not torch.allclose(unet(**{**given, "source": changed}), found)
+        assert not torch.allclose(unet(**{**given, "source": Source(changed, latents)}), found)
+    other = Source(features, latents.roll(1, 3))
+    assert not torch.allclose(unet(**{**given, "source": other}), found)
     # Swapped they are another input, though the same tokens: each has its mark.
-    swapped = {**given, "context": given["source"], "source": given["context"]}
+    swapped = {**given, "context": features, "source": Source(given["context"], latents)}
     assert not torch.allclose(unet(**swapped), found)
     drop = {"drop_photo": mask(True, True)}
-    broken = {**given, "source": [level * torch.nan for level in given["source"]]}
+    lost = Source([level * torch.nan for level in features], latents * torch.nan)
+    broken = {**given, "source": lost}
     assert torch.equal(unet(**broken, **drop), unet(**given, **drop))
 
 
@@ -152,7 +157,8 @@ def test_levels_without_attention_have_no_place_for_the_photo_as_it_is() -> None
     unet = stirred(source_context=True, cross_attention=(False, True, True))
     given = with_source(inputs())
     found = unet(**given)
-    changed = [given["source"][0] + 1, *given["source"][1:]]
+    features, latents = given["source"]
+    changed = Source([features[0].flip(3), *features[1:]], latents)
     assert torch.equal(unet(**{**given, "source": changed}), found)
 
 
@@ -271,7 +277,7 @@ def test_conditions_that_do_not_fit_are_refused() -> None:
         UNet.tiny()(**(given | {"context": given["context"][:2]}))
     with pytest.raises(SettingsError, match="needs 4 extra channels"):
         UNet.tiny(extra_channels=4)(**given)
-    with pytest.raises(SettingsError, match="needs the photo's own features"):
+    with pytest.raises(SettingsError, match="needs the photo as it is"):
         UNet.tiny(source_context=True)(**given)
     with pytest.raises(SettingsError, match="takes no source"):
         UNet.tiny()(**with_source(given))

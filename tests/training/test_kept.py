@@ -101,7 +101,9 @@ def test_a_network_that_sees_the_photo_as_it_is_keeps_that_too(kept: Path, tmp_p
     stream = Stream(config, "diffusion")
     pictures, places = stream.read(range(3)), stream.places(0)
     samples = KeptSamples(folder)
-    assert set(samples.fields) - set(KeptSamples(kept).fields) == {"source"}
+    assert set(samples.fields) - set(KeptSamples(kept).fields) == {
+        "source", "source_latents",
+    }  # fmt: skip
     samples.check(components)
     batch = make_kept_batch([samples[(0, number)] for number in range(3)])
     assert batch.to("cpu").source is not None

@@ -11,8 +11,9 @@ from torch import Tensor
 from reposedm.models.alignment import Alignment
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.mapping import Limbs, limbs_of
+from reposedm.models.unet import Source
 from reposedm.pipelines.baselines import encoded
-from reposedm.pipelines.conditions import Conditions, Inputs
+from reposedm.pipelines.conditions import Conditions, Inputs, source_of
 from reposedm.pipelines.garment import told
 from reposedm.pipelines.reposedm import aligned
 from training.components import Components
@@ -37,7 +38,8 @@ def conditions_of_batch(
     recorded = _Recorded(components.alignment)
     networks = SimpleNamespace(alignment=recorded, pose_encoder=components.pose_encoder)
     shown = aligned(components.unet, network, networks, inputs)
-    return shown, recorded.found
+    source = source_of(components, inputs.photo, inputs.mask, inputs.source_heat)
+    return dataclasses.replace(shown, source=source), recorded.found
 
 
 def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
@@ -57,7 +59,9 @@ def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
     encoder: Any = components.alignment
     latent: Any = components.pose_encoder
     context = encoder.encoder.levels_of(batch.features)
-    source = None if batch.source is None else encoder.encoder.levels_of(batch.source)
+    source = None
+    if batch.source is not None and batch.source_latents is not None:
+        source = Source(encoder.encoder.levels_of(batch.source), batch.source_latents)
     return Conditions(latent(batch.target_heat), context, batch.extra, None, source=source)
 
 
@@ -96,7 +100,9 @@ def repeated(shown: Conditions, copies: int) -> Conditions:
         pose=shown.pose.repeat(copies, 1, 1, 1),
         context=[one.repeat(copies, 1, 1, 1) for one in shown.context],
         extra=many(shown.extra),
-        source=None if shown.source is None else [many(one) for one in shown.source],
+        source=None
+        if shown.source is None
+        else Source([many(one) for one in shown.source.features], many(shown.source.latents)),
     )
 
 
@@ -104,7 +110,7 @@ class _Recorded:
     """Alignment that remembers what it found: the U-Net needs a part, its own loss the rest."""
 
     def __init__(self, module: Any) -> None:
-        self.module, self.config, self.along = module, module.config, module.along
+        self.module, self.config = module, module.config
         self.found: Alignment | None = None
 
     def __call__(self, *inputs: Any, **given: Any) -> Alignment:
