@@ -78,6 +78,11 @@ def load_method(name: str, task: Task = "repose") -> Any:
         return _loaded[name]
 
 
+def is_loaded(name: str) -> bool:
+    """Whether ``load_method`` would answer at once."""
+    return name in _loaded
+
+
 def warm_up(task: Task = "repose") -> None:
     """Load the method that is offered first, unless networks of some method are there already.
 

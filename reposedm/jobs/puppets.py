@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,30 @@ def empty_photo(image: Image, mask: NDArray[np.float32]) -> Image:
     return _empty.get(key, make)
 
 
+def prepare_person(image: Image, source: Pose, mask: NDArray[np.float32]) -> None:
+    """Make what ``warped_person`` and ``empty_photo`` remember, before a picture needs it.
+
+    Arguments as of ``warped_person``, and errors of ``puppet_of`` but for a mask that shows nobody.
+    """
+    small, small_mask, size = _working(image, mask)
+    with contextlib.suppress(ImageError):
+        puppet_of(small, source if size == source.size else resized(source, size), small_mask)
+    empty_photo(image, mask)
+
+
+def _working(
+    image: Image, mask: NDArray[np.float32]
+) -> tuple[Image, NDArray[np.float32], tuple[int, int]]:
+    """Photo and mask in the size in which people are taken apart, and that (width, height)."""
+    height, width = image.shape[:2]
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    if scale == 1:
+        return image, mask, (width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return small, cv2.resize(mask, size, interpolation=cv2.INTER_AREA), size
+
+
 def warped_person(
     image: Image, source: Pose, target: Pose, mask: NDArray[np.float32]
 ) -> Warped | None:
@@ -79,11 +104,9 @@ def warped_person(
         mask: float32 (H, W) in [0, 1], the person's alpha.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, MAX_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if scale < 1:
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    image, mask, size = _working(image, mask)
+    smaller = size != (width, height)
+    if smaller:
         source, target = resized(source, size), resized(target, size)
     try:
         puppet = puppet_of(image, source, mask)
@@ -96,7 +119,7 @@ def warped_person(
     maps = puppet.certainty(target, scale=small)
     sure, unknown = (cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)
                      for one in maps)  # fmt: skip
-    if scale < 1:
+    if smaller:
         warped = cv2.resize(warped, (width, height), interpolation=cv2.INTER_CUBIC)
     # A trunk that turns is stretched, and flings about what was painted beside it.
     stays = np.maximum(unknown, np.clip((sure - _LOOSE[0]) / (_LOOSE[1] - _LOOSE[0]), 0, 1))

@@ -6,7 +6,9 @@ before its next step and gives back the accelerator and the memory.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reposedm
-from reposedm.errors import ImageError, PoseError, WeightsError
+from reposedm.errors import ImageError, PoseError, RePoseError, WeightsError
 from reposedm.imaging import Frame, cut_out, mask_box, on_plain, over, paste_back
 from reposedm.imaging.texture import Warped
 from reposedm.jobs.detect import is_guessed, mask_of, photo_key
 from reposedm.jobs.memory import PeakMemory, with_less_memory
-from reposedm.jobs.methods import capabilities, load_method, unavailable
-from reposedm.jobs.puppets import empty_photo, warped_person
+from reposedm.jobs.methods import capabilities, is_loaded, load_method, unavailable
+from reposedm.jobs.puppets import empty_photo, prepare_person, warped_person
 from reposedm.jobs.runtime import Device, exclusively, offload, place
 from reposedm.jobs.settings import SEEDS, ReposeSettings
 from reposedm.jobs.texturing import with_texture
@@ -174,6 +176,9 @@ class _Job:
         """The whole job; runs while the accelerator is held."""
         start, self.memory = time.perf_counter(), PeakMemory()
         yield Step(1, 2, PREPARING)
+        if not is_loaded(self.settings.method) and capabilities(self.settings.method).native_size:
+            # Ten seconds of imports keep one core busy: the other one can do this.
+            threading.Thread(target=self._prepare_beside, name="reposedm-prepare").start()
         method = load_method(self.settings.method)
         self.settings, notes = settle(self.settings, method.capabilities)
         device, placed = place(method)
@@ -182,7 +187,7 @@ class _Job:
             if is_guessed(self.image, self.source_pose):
                 notes = (*notes, GUESSED)
         else:
-            self.mask = np.clip(self.given_mask, 0, 1).astype(np.float32)
+            self.mask = _as_mask(self.given_mask)
         self.frame = Frame.around(
             self.source_pose,
             self.target_pose,
@@ -205,6 +210,14 @@ class _Job:
             peak_memory_mb=self.memory.megabytes,
             frame=self.shown,
         )
+
+    def _prepare_beside(self) -> None:
+        """The person taken apart and the photo without them, for when the networks are done."""
+        # Whatever fails here fails again, with a message, where it is needed.
+        with contextlib.suppress(RePoseError):
+            mask = self.given_mask
+            mask = mask_of(self.image, self.source_pose) if mask is None else _as_mask(mask)
+            prepare_person(self.image, self.source_pose, mask)
 
     def _layers(
         self, method: Method, device: Device
@@ -293,6 +306,10 @@ class _Job:
             "source_pose": to_editor([source]),
             "pose": to_editor([target]),
         }
+
+
+def _as_mask(given: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.clip(given, 0, 1).astype(np.float32)
 
 
 def settle(settings: ReposeSettings, able: Capabilities) -> tuple[ReposeSettings, tuple[str, ...]]:

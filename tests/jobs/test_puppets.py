@@ -8,6 +8,7 @@ from reposedm.jobs import puppets
 from reposedm.jobs.puppets import (
     empty_photo,
     forget_puppets,
+    prepare_person,
     puppet_of,
     resized,
     warped_person,
@@ -147,3 +148,27 @@ def test_the_photo_without_its_person_is_made_once_and_never_changed() -> None:
     forget_puppets()
     again = empty_photo(image, mask)
     assert again is not empty and np.array_equal(again, empty)
+
+
+@pytest.mark.parametrize("divided", [1, 2])
+def test_what_is_prepared_is_not_made_again(monkeypatch: pytest.MonkeyPatch, divided: int) -> None:
+    image, pose, mask = person()
+    monkeypatch.setattr(puppets, "MAX_SIDE", max(image.shape) // divided)
+    prepare_person(image, pose, mask)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(puppets, "fill_background", refuse)
+    monkeypatch.setattr("reposedm.pipelines.preview.PreviewEngine.prepare", refuse)
+    assert empty_photo(image, mask).shape == image.shape
+    assert warped_person(image, pose, pose, mask) is not None
+    forget_puppets()
+    with pytest.raises(AssertionError, match="made again"):
+        empty_photo(image, mask)
+
+
+def test_a_mask_that_shows_nobody_is_prepared_too() -> None:
+    image, pose, mask = person()
+    prepare_person(image, pose, np.zeros_like(mask))
+    assert np.array_equal(empty_photo(image, np.zeros_like(mask)), image)
