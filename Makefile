@@ -121,9 +121,11 @@ arms: networks
 	  "diffusion.kept=[$(RUNS)/small-b1-kept,$(RUNS)/small-b1-kept-still]"
 
 measure: arms $(HELD_OUT)/index.jsonl
-	$(BIN)/python -m training.export $(RUNS)/small -o assets/weights
+	$(BIN)/python -m training.export $(RUNS)/small -o assets/weights --half --default steps=1 \
+	  --default guidance_scale=1 --default pose_guidance_moves=2
 	$(BIN)/python -m training.ablation --data $(HELD_OUT) --arm full=assets/weights/reposedm \
-	  --arm b1=$(RUNS)/small-b1/weights --arm b2=assets/weights/reposedm,pose_guidance_scale=0 \
+	  --arm b1=$(RUNS)/small-b1/weights,steps=1,guidance_scale=1 \
+	  --arm b2=assets/weights/reposedm,pose_guidance_scale=0 \
 	  --max-minutes $(MINUTES_ABLATION) --out training/results/ablation.json
 	$(BIN)/python -m training.real_photos $(PHOTOS) --people --weights assets/weights/reposedm \
 	  -o training/results/real_photos.json

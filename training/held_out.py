@@ -89,14 +89,11 @@ class HeldOut:
 
     def record(self, numbers: Sequence[int]) -> dict[str, Any]:
         """JSON of the data and of these pairs: how many people, and how the angles are spread."""
-        angles = np.array([self.angle(number) for number in numbers])
-        counts, _ = np.histogram(angles, ANGLES)
-        names = [name for name, _ in self.classes([])]
         return {
             **self.facts,
             "pairs": len(numbers),
             "people": len({self.person(number) for number in numbers}),
-            "angles": dict(zip(names, counts.tolist(), strict=True)),
+            "angles": {name: len(members) for name, members in self.classes(numbers)},
         }
 
 
