@@ -111,6 +111,13 @@ def _check_diffusion(config: TrainConfig) -> None:
             "diffusion.kept holds what a frozen alignment says, and no true pictures: it needs "
             "diffusion.joint_alignment=false and diffusion.guided=false"
         )
+    if init.baseline and (
+        init.pipeline or config.method == "b1" or not config.models.unet.get("source_context")
+    ):
+        raise SettingsError(
+            "init.baseline is where a network that adds alignment to B1 begins: it needs "
+            "models.unet.source_context=true, another method than b1, and no init.pipeline"
+        )
     if "diffusion" not in config.plan or init.pipeline:
         return
     variance = config.models.unet.get("learn_variance", True)

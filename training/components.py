@@ -27,6 +27,7 @@ from reposedm.pipelines.reposedm import RePoseDMPipeline
 from reposedm.pipelines.street import StreetPipeline
 from reposedm.pipelines.swap import GarmentSwapPipeline
 from reposedm.pipelines.weights import NETWORKS, load_component, load_pipeline, network_class
+from training.baseline import continue_unet
 from training.checks import FINEST, GARMENT_STAGES
 from training.config import StageName, TrainConfig, nearest
 
@@ -111,7 +112,7 @@ class Components(Networks):
         pose_encoder: ``PoseEncoder``.
         unet: ``UNet``.
         alignment: ``RecurrentPoseAlignment``; None for b1.
-        encoder: ``PhotoEncoder``; b1.
+        encoder: ``PhotoEncoder``; b1, and where the U-Net has ``source_context``.
         estimator: ``HigherHRNet``; full only, or if it is to be trained.
     """
 
@@ -134,7 +135,7 @@ class Components(Networks):
         parts = (self.pose_encoder, self.unet, self.scheduler)
         if self.config.method in FINEST:
             cls = GarmentSwapPipeline if self.config.method == "swap" else StreetPipeline
-            return cls(self.autoencoder, self.alignment, *parts, **settings)
+            return cls(self.autoencoder, self.alignment, *parts, encoder=self.encoder, **settings)
         settings["separate_guidance"] = self.config.diffusion.dropout == "separate"
         if self.config.method == "b1":
             return PIDMPipeline(self.autoencoder, self.encoder, *parts, **settings)
@@ -144,6 +145,7 @@ class Components(Networks):
             self.alignment,
             *parts,
             estimator=estimator,
+            encoder=self.encoder,
             pose_guidance_strength=self.strength,
             **settings,
         )
@@ -168,6 +170,7 @@ def build(config: TrainConfig) -> Networks:
 def build_pipeline(config: TrainConfig) -> Components:
     """The networks of a pipeline; see ``build``."""
     given, strength = _given(config)
+    baseline = given.pop("baseline", None)
     scheduler = given.pop("scheduler", None) or make_scheduler(config.prediction)
     wanted = config.models
 
@@ -183,6 +186,9 @@ def build_pipeline(config: TrainConfig) -> Components:
         photo = parts["alignment"] = network(
             "alignment", RecurrentPoseAlignment, latent_channels=latent
         )
+        if getattr(given.get("unet"), "config", wanted.unet).get("source_context"):
+            fitting = {"features": photo.config.features, "levels": photo.config.levels}
+            parts["encoder"] = network("encoder", PhotoEncoder, **fitting)
     if wanted.pose_encoder.get("pose_representation") == "map_latent":
         parts["pose_encoder"] = network(
             "pose_encoder", PoseEncoder, in_channels=latent, channels=latent
@@ -196,6 +202,8 @@ def build_pipeline(config: TrainConfig) -> Components:
         pose_channels=parts["pose_encoder"].config.channels,
         context_dims=(photo.config.features,) * photo.config.levels,
     )
+    if baseline is not None:
+        continue_unet(parts["unet"], baseline)
     if config.method == "full" or config.stages.estimator.steps:
         parts["estimator"] = network("estimator", HigherHRNet)
     made = Components(config, scheduler=scheduler, strength=strength, **parts)
@@ -237,6 +245,10 @@ def _given(config: TrainConfig) -> tuple[dict[str, Any], float]:
     if config.init.pipeline:
         cls = PIDMPipeline if config.method == "b1" else RePoseDMPipeline
         given, settings = load_pipeline(cls, config.init.pipeline)
+    elif config.init.baseline:
+        b1, _ = load_pipeline(PIDMPipeline, config.init.baseline)
+        given = {name: b1[name] for name in ("encoder", "pose_encoder")}
+        given["baseline"] = b1["unet"]
     for name in ("autoencoder", "estimator", "alignment"):
         folder = getattr(config.init, name)
         if folder:

@@ -73,9 +73,19 @@ class ModelsConfig:
 
 @dataclass(frozen=True)
 class InitConfig:
-    """Folders that networks come from; "": random weights. ``pipeline`` gives all it has."""
+    """Folders that networks come from; "": random weights.
+
+    Attributes:
+        pipeline: gives all it has.
+        baseline: weights of B1, which a U-Net with ``source_context``, its encoder and the pose
+            encoder begin with: what is left to learn is what alignment adds.
+        autoencoder: gives this network alone, as all that follow.
+        estimator: see there.
+        alignment: see there.
+    """
 
     pipeline: str = ""
+    baseline: str = ""
     autoencoder: str = ""
     estimator: str = ""
     alignment: str = ""

@@ -39,16 +39,16 @@ from training.sampler import Key
 ALWAYS: Final = ("clean", "target_heat")
 ALIGNED: Final = ("features", "extra")
 """Of methods with an alignment, which is frozen."""
-SEEN: Final = ("photo", "source_heat", "initial")
-"""Of b1 in their place: its encoder is trained, so the photo itself is kept."""
-SOURCE: Final = ("source", "source_latents")
-"""Beside those, where the U-Net sees the photo as it is, too."""
+SEEN: Final = ("photo", "source_heat")
+"""Of what attends to the photo as it is: its encoder is trained, so the photo itself is kept."""
+BONES: Final = ("initial",)
+"""Of b1, beside those: what stands for an alignment."""
 PAINTED: Final = ("painted",)
 """Of a swap, beside those of an alignment."""
 META: Final = "meta.json"
 _DONE: Final = "done.npy"
 _CHUNK: Final = 8
-_SOMETIMES: Final = (*ALIGNED, *SOURCE, *PAINTED, *SEEN)
+_SOMETIMES: Final = (*ALIGNED, *PAINTED, *SEEN, *BONES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,10 @@ class KeptBatch:
         names: of the samples, to be found again.
         features: the first level of F_S^N, (B, D, h, w).
         extra: latents of the warped photos, and visibility, as ``Conditions.extra``.
-        source: the first level of features of the photo as it is, (B, D, h, w).
-        source_latents: of that photo, (B, c, h, w).
         painted: of a swap, the mask's share of each cell, (B, 1, h, w).
-        photo: of b1, colours and alpha in [-1, 1], (B, 4, H, W); 3 without an alpha.
-        source_heat: of b1, heat maps of the photo's poses, (B, 18, h, w).
+        photo: of b1 and U-Nets with ``source_context``, colours and alpha in [-1, 1],
+            (B, 4, H, W); 3 without an alpha.
+        source_heat: with it, heat maps of the photo's poses, (B, 18, h, w).
         initial: of b1, limb mapping from source to target, (B, 2, h, w).
     """
 
@@ -74,8 +73,6 @@ class KeptBatch:
     names: tuple[str, ...]
     features: Tensor | None = None
     extra: Tensor | None = None
-    source: Tensor | None = None
-    source_latents: Tensor | None = None
     painted: Tensor | None = None
     photo: Tensor | None = None
     source_heat: Tensor | None = None
@@ -182,9 +179,9 @@ def fields_of(components: Any) -> tuple[str, ...]:
     """What is kept of a sample for the networks of a run."""
     method = components.config.method
     if method == "b1":
-        return (*ALWAYS, *SEEN)
-    source = SOURCE if components.unet.config.source_context else ()
-    return (*ALWAYS, *ALIGNED, *source, *(PAINTED if method == "swap" else ()))
+        return (*ALWAYS, *SEEN, *BONES)
+    painted = PAINTED if method == "swap" else ()
+    return (*ALWAYS, *ALIGNED, *painted, *(SEEN if components.unet.config.source_context else ()))
 
 
 def make_kept_batch(
@@ -265,21 +262,32 @@ def _said(components: Any, batch: Any) -> dict[str, NDArray[np.float16]]:
         "clean": network.encode(target_picture(batch, network.image_channels)),
         "target_heat": batch.target_heat,
     }
+    wanted = fields_of(components)
+    if "photo" in wanted:
+        found |= _photos(batch)
     if components.config.method == "b1":
-        alpha = batch.source_alpha
-        photo = batch.source if alpha is None else torch.cat([batch.source, alpha], 1)
-        found |= {"photo": photo, "source_heat": batch.source_heat, "initial": batch.initial}
+        found["initial"] = batch.initial
     else:
         shown, _ = conditions_of_batch(components, batch)
         if shown.extra is None:
             raise SettingsError("kept samples hold warped latents: set models.unet.extra_channels")
         found |= {"features": shown.context[0], "extra": shown.extra}
-        if shown.source is not None:
-            found["source"] = shown.source.features[0]
-            found["source_latents"] = shown.source.latents
     if isinstance(batch, SwapBatch):
         found["painted"] = batch.painted
-    return {name: value.half().contiguous().numpy() for name, value in found.items()}
+    return {name: found[name].half().contiguous().numpy() for name in wanted}
+
+
+def _photos(batch: Any) -> dict[str, Tensor]:
+    """What the encoder of the photo is shown: of a swap, the garment's."""
+    from training.swap_batch import SwapBatch
+
+    if isinstance(batch, SwapBatch):
+        inputs = batch.inputs
+        photo = torch.cat([inputs.garment, 2 * inputs.wearer - 1], 1)
+        return {"photo": photo, "source_heat": inputs.garment_heat}
+    alpha = batch.source_alpha
+    photo = batch.source if alpha is None else torch.cat([batch.source, alpha], 1)
+    return {"photo": photo, "source_heat": batch.source_heat}
 
 
 def _open(folder: Path, count: int, example: dict[str, NDArray[np.float16]], networks: str) -> None:

@@ -291,9 +291,12 @@ def _restore_optimizer(live: Live, tensors: Mapping[str, Tensor]) -> None:
         return
     loading = StateDictOptions(full_state_dict=True)
     wanted: Any = get_optimizer_state_dict(live.model, bare, options=loading)
-    missing = set(wanted["state"]) ^ set(state)
-    if missing:
-        raise ValueError(f"the optimiser's state of {sorted(missing)[0]} does not fit")
+    unknown = set(state) - set(wanted["state"])
+    if unknown:
+        raise ValueError(f"the optimiser's state of {sorted(unknown)[0]} does not fit")
+    # What no loss has asked for yet has no state, and begins with this one.
+    for name in set(wanted["state"]) - set(state):
+        state[name] = {kind: torch.zeros_like(x) for kind, x in wanted["state"][name].items()}
     wanted["state"] = state
     set_optimizer_state_dict(live.model, bare, wanted, options=loading)
 

@@ -1,5 +1,7 @@
 """The denoiser: noisy latent and pose latent in, noise and variance out, the photo by attention.
 
+The photo comes in two ways, one or both: aligned to the pose (F_S^N), and as it is.
+
 32x22   widths[0]   blocks, cross-attention to F_S^N (or its sum)         -> skip -> ...
 16x11   widths[1]   blocks, self-attention, cross-attention to its 1/16   -> skip -> ...
  8x6    widths[2]   blocks, self-attention, cross-attention to its 1/32; middle; and up again
@@ -33,21 +35,20 @@ Prediction = Literal["epsilon", "v_prediction", "sample", "flow_prediction"]
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")
 
 
-class Source(NamedTuple):
-    """A photo as it is, not warped by any pose.
+Context = tuple[Tensor, Tensor]
+"""Tokens (B, M, D) of a level of features and their positions (M, P)."""
+
+
+class Level(NamedTuple):
+    """What a level of the U-Net is told of the photo.
 
     Attributes:
-        features: of an alignment's encoder, [(B, D, h, w), (B, D, h/2, w/2), ...]: what is where.
-            They were made for finding places again in another light, and hardly know colours.
-        latents: of the autoencoder, (B, c, h, w), which do.
+        seen: what it attends to.
+        added: features of its own cells, (B, N, D); None: there are none on so coarse a grid.
     """
 
-    features: Sequence[Tensor]
-    latents: Tensor
-
-
-Context = tuple[Tensor, Tensor]
-"""Tokens (B, M, D) of a level of F_S^N and their positions (M, P)."""
+    seen: Context
+    added: Tensor | None
 
 
 class TimeEmbedding(nn.Module):
@@ -83,8 +84,9 @@ class Block(nn.Module):
         head_width: int,
         attention: bool,
         cross_attention: bool = True,
+        adds: bool = False,
     ) -> None:
-        """Build; ``attention``: with self-attention; without ``cross_attention`` features add."""
+        """Build; ``attention``: to itself; ``adds``: features are added, cell by cell, too."""
         super().__init__()
         self.convolutions = ResidualBlock(width_in, width, embedding)
         self.self_attention = Attention(width, width, head_width) if attention else None
@@ -92,23 +94,23 @@ class Block(nn.Module):
         self.sum: Any = None
         if cross_attention:
             self.cross_attention = Attention(width, context_width, head_width)
-        else:
+        if adds:
             self.sum = zero(nn.Linear(context_width, width))
 
-    def forward(self, x: Tensor, embedding: Tensor, context: Context, cell: float) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, level: Level, cell: float) -> Tensor:
         """(B, width_in, h, w) -> (B, width, h, w); ``cell``: side of a cell at this level."""
         x = self.convolutions(x, embedding)  # B,C,h,w
         shape = (x.shape[2], x.shape[3])
         y = tokens(x)  # B,N,C
+        if self.sum is not None and level.added is not None:
+            y = y + self.sum(level.added)
         if self.self_attention is None and self.cross_attention is None:
-            return untokens(y + self.sum(context[0]), shape)
+            return untokens(y, shape)
         where = positions(shape, cell, x.device)  # N,P
         if self.self_attention is not None:
             y = self.self_attention(y, y, where, where)
         if self.cross_attention is not None:
-            y = self.cross_attention(y, context[0], where, context[1])
-        else:
-            y = y + self.sum(context[0])
+            y = self.cross_attention(y, level.seen[0], where, level.seen[1])
         return untokens(y, shape)
 
 
@@ -136,9 +138,11 @@ class UNet(ModelMixin, ConfigMixin):
         cross_attention: whether each level attends to its context. Where it does not, the context's
             features are added cell by cell: F_S^N is aligned to the target, so what a cell needs is
             in that cell, and the finest grid's attention costs more than all the rest.
-        source_context: levels that attend see the photo as it is, too, beside the aligned features.
-            Alignment shows what the photo shows of a place; what it does not show, such as the
-            other side of a coat, is made from all that it does.
+        source_context: levels that attend do so to the photo as it is, through an encoder of its
+            own, and the aligned features are added on every grid that has some. Alignment shows
+            what the photo shows of a place; what it does not show, such as the other side of a
+            coat, is made from all that it does. What is added begins as zero: weights of B1 are
+            weights of this network, from which alignment is learned.
         context_dims: channels of each level of context; the last serves all deeper levels.
         head_width: channels of an attention head; divides all widths.
 
@@ -187,6 +191,7 @@ class UNet(ModelMixin, ConfigMixin):
             blocks=blocks,
             attention=attention,
             cross_attention=cross_attention,
+            source_context=source_context,
             context_dims=context_dims,
             embedding=embedding,
             head_width=head_width,
@@ -201,13 +206,6 @@ class UNet(ModelMixin, ConfigMixin):
             self.gates = zero(nn.Conv2d(widths[0], several, 3, padding=1))
         self.null_pose = nn.Parameter(torch.zeros(pose_channels))
         self.null_photo = nn.ParameterList(torch.zeros(width) for width in context_dims)
-        self.source_marks: Any = None
-        self.source_colors: Any = None
-        if source_context:  # what tells these tokens from those of the same place in the target
-            self.source_marks = nn.ParameterList(torch.zeros(width) for width in context_dims)
-            self.source_colors = nn.ModuleList(
-                zero(nn.Conv2d(latent_channels, width, 1)) for width in context_dims
-            )
         extra = nn.Parameter(torch.zeros(extra_channels)) if extra_channels else None
         self.null_extra: Any = extra
 
@@ -242,7 +240,7 @@ class UNet(ModelMixin, ConfigMixin):
         context: Sequence[Tensor],
         *,
         extra: Tensor | None = None,
-        source: Source | None = None,
+        source: Sequence[Tensor] | None = None,
         drop_pose: Tensor | None = None,
         drop_photo: Tensor | None = None,
     ) -> Tensor:
@@ -258,7 +256,7 @@ class UNet(ModelMixin, ConfigMixin):
             context: F_S^N, [(B, D, h, w), (B, D, h/2, w/2), ...], as configured.
             extra: (B, extra_channels, h, w); null where pose *or* photo is dropped, but for the
                 first ``kept_channels``.
-            source: the photo as it is, its features shaped as ``context``; with ``source_context``.
+            source: features of the photo as it is, shaped as ``context``; with ``source_context``.
             drop_pose: (B,) bool, where the pose is replaced by the learned null.
             drop_photo: (B,) bool, where the photo is.
 
@@ -272,7 +270,7 @@ class UNet(ModelMixin, ConfigMixin):
         given = self._extra(extra, drop_pose, drop_photo)  # B,ce,h,w
         pose = _null(pose_latent, self.null_pose, drop_pose)
         x = torch.cat([noisy, pose] if given is None else [noisy, pose, given], 1)
-        levels = self._context(context, source, drop_photo)
+        levels = self._levels(context, source, drop_photo)
 
         x = self.stem(x)  # B,C,h,w
         skips = []
@@ -320,35 +318,31 @@ class UNet(ModelMixin, ConfigMixin):
         known, told, null = extra[:, :kept], extra[:, kept:], self.null_extra[kept:]
         return torch.cat([known, _null(_null(told, null, drop_pose), null, drop_photo)], 1)
 
-    def _context(
-        self, context: Sequence[Tensor], source: Source | None, drop: Tensor | None
-    ) -> list[Context]:
-        """Tokens and positions for each level of the U-Net."""
-        if len(context) != len(self.null_photo):
-            raise SettingsError(
-                f"this U-Net needs {len(self.null_photo)} levels of context, not {len(context)}"
-            )
-        if (source is None) != (self.source_marks is None):
+    def _levels(
+        self, context: Sequence[Tensor], source: Sequence[Tensor] | None, drop: Tensor | None
+    ) -> list[Level]:
+        """What each level of the U-Net is told of the photo."""
+        if (source is None) != (not self.config.source_context):
             wanted = "needs the photo as it is" if source is None else "takes no source"
             raise SettingsError(f"this U-Net {wanted}")
+        for features in (context, source or context):
+            if len(features) != len(self.null_photo):
+                raise SettingsError(
+                    f"this U-Net needs {len(self.null_photo)} levels of context, "
+                    f"not {len(features)}"
+                )
         found = []
-        for level, (features, null) in enumerate(zip(context, self.null_photo, strict=True)):
-            seen, where = self._tokens(level, features, null, drop)
-            if source is not None and self.config.cross_attention[level]:
-                own = source.features[level]
-                colors = F.adaptive_avg_pool2d(source.latents, own.shape[2:])
-                own = own + self.source_colors[level](colors)
-                more, there = self._tokens(level, own, null, drop)
-                mark = self.source_marks[level].to(more.dtype)
-                seen, where = torch.cat([seen, more + mark], 1), torch.cat([where, there])
-            found.append((seen, where))
-        return found + [found[-1]] * (len(self.down) - len(found))
-
-    @staticmethod
-    def _tokens(level: int, features: Tensor, null: Tensor, drop: Tensor | None) -> Context:
-        shape = (features.shape[2], features.shape[3])
-        where = positions(shape, 2.0**level, features.device)  # M,P
-        return tokens(_null(features, null, drop)), where
+        for level, null in enumerate(self.null_photo):
+            attended = context[level] if source is None else source[level]
+            shape = (attended.shape[2], attended.shape[3])
+            seen = tokens(_null(attended, null, drop)), positions(shape, 2.0**level, null.device)
+            added = seen[0]
+            if source is not None:
+                # Nothing stands for a photo that is not there: the null says so where it is seen.
+                added = tokens(_null(context[level], torch.zeros_like(null), drop))
+            found.append(Level(seen, added))
+        deeper = Level(found[-1].seen, None)
+        return found + [deeper] * (len(self.down) - len(found))
 
 
 class _Stage(nn.Module):
@@ -367,6 +361,7 @@ def _ladder(
     blocks: int,
     attention: Sequence[bool],
     cross_attention: Sequence[bool],
+    source_context: bool,
     context_dims: Sequence[int],
     embedding: int,
     head_width: int,
@@ -376,9 +371,11 @@ def _ladder(
 
     def block(level: int, width_in: int, width: int, attends: bool) -> Block:
         context_width = context_dims[min(level, len(context_dims) - 1)]
+        own = level < len(context_dims)
         return Block(
             width_in=width_in, width=width, embedding=embedding, context_width=context_width,
             head_width=head_width, attention=attends, cross_attention=cross_attention[level],
+            adds=own and (source_context or not cross_attention[level]),
         )  # fmt: skip
 
     down, up = nn.ModuleList(), nn.ModuleList()

@@ -21,7 +21,7 @@ from reposedm.pipelines.conditions import (
     check_inputs,
     conditions_of,
     inputs_of,
-    with_alpha,
+    photo_features,
 )
 from reposedm.pipelines.networks import NetworkPipeline
 from reposedm.pipelines.reposedm import (
@@ -158,13 +158,9 @@ def encoded(unet: Any, autoencoder: Any, networks: Any, inputs: Inputs) -> Condi
         networks: with ``encoder`` and ``pose_encoder``.
         inputs: photos and poses, (B, ...).
     """
-    config = networks.encoder.config
-    heat = inputs.source_heat if config.heat_channels else None
-    if config.resolution == "latent":
-        seen = autoencoder.encode(with_alpha(inputs.photo, inputs.mask, autoencoder.image_channels))
-    else:
-        seen = with_alpha(inputs.photo, inputs.mask, config.photo_channels)
-    context = networks.encoder(seen, heat)
+    context = photo_features(
+        networks.encoder, autoencoder, inputs.photo, inputs.mask, inputs.source_heat
+    )
     return conditions_of(
         unet,
         autoencoder,

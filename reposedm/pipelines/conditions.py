@@ -20,8 +20,7 @@ from reposedm.diffusion.interaction import COCO_17
 from reposedm.errors import ImageError, PoseError
 from reposedm.models.autoencoder import FACTOR
 from reposedm.models.autoencoder_adapters import as_autoencoder
-from reposedm.models.mapping import Limbs, identity, limbs_of, warp
-from reposedm.models.unet import Source
+from reposedm.models.mapping import Limbs, limbs_of, warp
 from reposedm.pipelines.base import Image
 from reposedm.pose import Pose, draw_map, heat_maps
 
@@ -70,7 +69,7 @@ class Conditions:
         mapping: F^N, (B, 2, h, w), where one was found by looking at the photo; else None.
         visible: with it, the probability that a cell is seen in the photo, (B, 1, h, w).
         known: of the picture that is made, where it is only painted in part; None: nothing.
-        source: the photo as it is, for U-Nets that want to see it.
+        source: features of the photo as it is, shaped as ``context``, for U-Nets that see it.
     """
 
     pose: Tensor
@@ -80,7 +79,7 @@ class Conditions:
     mapping: Tensor | None = None
     visible: Tensor | None = None
     known: Known | None = None
-    source: Source | None = None
+    source: Sequence[Tensor] | None = None
 
 
 def grid_heat(pose: Pose, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -184,27 +183,42 @@ def encode_for(alignment: Any, autoencoder: Any) -> Callable[[Tensor], Tensor] |
     return encode
 
 
-def source_of(networks: Any, photo: Tensor, mask: Tensor | None, heat: Tensor) -> Source | None:
-    """A photo as it is, where the U-Net has ``source_context``; else None.
+def photo_features(
+    encoder: Any, autoencoder: Any, photo: Tensor, mask: Tensor | None, heat: Tensor
+) -> list[Tensor]:
+    """A photo as a plain encoder sees it, [(B, D, h, w), (B, D, h/2, w/2), ...]; differentiable.
 
     Args:
-        networks: with ``unet``, ``alignment`` and ``autoencoder``.
+        encoder: a ``PhotoEncoder``.
+        autoencoder: with ``encode``, for encoders of latents.
         photo: (B, 3, H, W) in [-1, 1].
         mask: the person's alpha on it, (B, 1, H, W) in [0, 1], or None.
-        heat: heat maps of the pose on it.
+        heat: heat maps of the pose on it, for encoders that take some.
+    """
+    config = encoder.config
+    if config.resolution == "latent":
+        seen = autoencoder.encode(with_alpha(photo, mask, autoencoder.image_channels))
+    else:
+        seen = with_alpha(photo, mask, config.photo_channels)
+    found: list[Tensor] = encoder(seen, heat if config.heat_channels else None)
+    return found
+
+
+def source_of(
+    networks: Any, photo: Tensor, mask: Tensor | None, heat: Tensor
+) -> list[Tensor] | None:
+    """``photo_features`` for a U-Net with ``source_context``; else None.
+
+    Args:
+        networks: with ``unet``, ``encoder`` and ``autoencoder``.
+        photo: see there, as all that follow.
+        mask: see there.
+        heat: see there.
     """
     if not networks.unet.config.source_context:
         return None
-    autoencoder: Any = as_autoencoder(networks.autoencoder)
-    alignment = networks.alignment
-    still = identity(len(photo), (heat.shape[2], heat.shape[3]), heat)
-    seen = with_alpha(photo, mask, alignment.config.photo_channels)
-    encode = encode_for(alignment, autoencoder)
-    features: list[Tensor] = alignment.along(seen, heat, still, encode=encode)
-    whole = with_alpha(photo, mask, autoencoder.image_channels)
-    with torch.no_grad():
-        latents = autoencoder.encode(whole.to(next(autoencoder.parameters()).dtype))
-    return Source(features, latents)
+    autoencoder = as_autoencoder(networks.autoencoder)
+    return photo_features(networks.encoder, autoencoder, photo, mask, heat)
 
 
 def with_alpha(picture: Tensor, mask: Tensor | None, channels: int) -> Tensor:

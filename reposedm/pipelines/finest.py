@@ -15,8 +15,9 @@ from reposedm.pipelines.networks import NetworkPipeline
 from reposedm.pipelines.weights import fingerprint, load_component, load_pipeline, network_class
 from reposedm.weights import INDEX
 
-SHARED: Final = ("autoencoder", "alignment", "pose_encoder", "unet")
-"""Networks that come from RePoseDM's own folder; of the U-Net, what is not its finest grid."""
+SHARED: Final = ("autoencoder", "alignment", "pose_encoder", "unet", "encoder")
+"""Networks that come from RePoseDM's own folder; of the U-Net, what is not its finest grid. The
+encoder is there where the U-Net has ``source_context``."""
 
 
 class FinestPipeline(NetworkPipeline):
@@ -67,12 +68,21 @@ class FinestPipeline(NetworkPipeline):
             raise WeightsError(f"{folder / INDEX} names no finest grid: it is all that is stored.")
         beside = folder.parent / "reposedm" if shared is None else Path(shared).expanduser()
         for name in SHARED:
+            if name == "encoder" and not components["unet"].config.source_context:
+                continue
             components[name] = load_component(network_class(name, beside / name), beside / name)
         return cls(**components, **settings)
 
 
 def fingerprint_of_shared(
-    autoencoder: Any, alignment: Any, pose_encoder: Any, unet: Any, *, expected: str, config: str
+    autoencoder: Any,
+    alignment: Any,
+    pose_encoder: Any,
+    unet: Any,
+    encoder: Any,
+    *,
+    expected: str,
+    config: str,
 ) -> str:
     """Of all that is not stored: whole networks, and the U-Net's coarser grids.
 
@@ -81,6 +91,7 @@ def fingerprint_of_shared(
         alignment: RePoseDM's.
         pose_encoder: RePoseDM's.
         unet: RePoseDM's.
+        encoder: RePoseDM's, or None.
         expected: the fingerprint that the weights name; "": none.
         config: of ``training.configs`` that trains them, for the message.
 
@@ -88,8 +99,9 @@ def fingerprint_of_shared(
         WeightsError: it is another one.
     """
     found = hashlib.sha256()
-    for network in (autoencoder, alignment, pose_encoder):
-        found.update(fingerprint(network).encode())
+    for network in (autoencoder, alignment, pose_encoder, encoder):
+        if network is not None:
+            found.update(fingerprint(network).encode())
     found.update(fingerprint(unet, without=finest_prefixes(unet)).encode())
     if expected not in {"", found.hexdigest()}:
         raise WeightsError(

@@ -57,6 +57,7 @@ class RePoseDMPipeline(NetworkPipeline):
         unet: ``UNet``.
         scheduler: the one of the training; runs make their own from it.
         estimator: ``HigherHRNet`` for the interaction field; None: no pose guidance.
+        encoder: ``PhotoEncoder``, of U-Nets with ``source_context`` alone.
         native_size: (width, height) in pixels that the weights work at.
         sampler: one of ``sampling.SAMPLERS``; None: "ddim", or "euler" for a flow.
         steps: default number of steps.
@@ -75,7 +76,7 @@ class RePoseDMPipeline(NetworkPipeline):
     """
 
     capabilities: Capabilities = REPOSEDM
-    _optional_components: ClassVar[list[str]] = ["estimator"]
+    _optional_components: ClassVar[list[str]] = ["estimator", "encoder"]
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class RePoseDMPipeline(NetworkPipeline):
         scheduler: Any,
         *,
         estimator: nn.Module | None = None,
+        encoder: nn.Module | None = None,
         native_size: Sequence[int] = (176, 256),
         sampler: str | None = None,
         steps: int = 20,
@@ -112,6 +114,7 @@ class RePoseDMPipeline(NetworkPipeline):
         if not isinstance(separate_guidance, bool):
             raise WeightsError(f"separate_guidance is true or false: not {separate_guidance!r:.60}")
         check_networks(autoencoder, pose_encoder, unet, scheduler, sampler)
+        check_encoder(encoder, unet)
         if estimator is not None:
             estimator.eval()
         self.register_modules(
@@ -121,6 +124,7 @@ class RePoseDMPipeline(NetworkPipeline):
             unet=unet,
             scheduler=scheduler,
             estimator=estimator,
+            encoder=encoder,
         )
         self.register_to_config(
             native_size=list(size),
@@ -350,3 +354,25 @@ def check_networks(
         make_scheduler(sampler, scheduler, config.prediction, variance=config.learn_variance)
     except SettingsError as error:
         raise WeightsError(f"the scheduler does not fit: {error}") from error
+
+
+def check_encoder(encoder: Any, unet: Any) -> None:
+    """Refuse a U-Net without the encoder it attends to the photo through, or with a needless one.
+
+    Raises:
+        WeightsError: says what is missing, superfluous or of another size.
+    """
+    if (encoder is None) != (not unet.config.source_context):
+        raise WeightsError(
+            "a U-Net with source_context needs an encoder of the photo"
+            if encoder is None
+            else "an encoder of the photo is of use to U-Nets with source_context alone"
+        )
+    if encoder is None:
+        return
+    given = [encoder.config.features] * encoder.config.levels
+    if given != list(unet.config.context_dims):
+        raise WeightsError(
+            f"the encoder gives levels of {given} channels, the U-Net attends to "
+            f"{list(unet.config.context_dims)}"
+        )

@@ -45,7 +45,6 @@ from reposedm.diffusion.prediction import (
     split_variance,
 )
 from reposedm.errors import SettingsError
-from reposedm.models.unet import Source
 from reposedm.pipelines.conditions import Conditions
 
 SAMPLERS: Final = ("ddpm", "ddim", "dpm++", "unipc", "euler")
@@ -252,11 +251,7 @@ class Denoiser:
             spread(given.pose),
             [spread(level) for level in given.context],
             extra=None if given.extra is None else spread(given.extra),
-            source=None
-            if given.source is None
-            else Source(
-                [spread(level) for level in given.source.features], spread(given.source.latents)
-            ),
+            source=None if given.source is None else [spread(level) for level in given.source],
             drop_pose=dropped("none"),
             drop_photo=dropped("none", "pose"),
         )

@@ -27,6 +27,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         pose_encoder: RePoseDM's.
         unet: RePoseDM's.
         scheduler: the one of the training.
+        encoder: RePoseDM's, where it has one.
         finest: ``FinestGrid`` to put into a copy of the U-Net; None: it is in there.
         estimator: None.
         shared_fingerprint: of the networks that the weights were trained with; "": these.
@@ -55,6 +56,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
         unet: nn.Module,
         scheduler: Any,
         *,
+        encoder: nn.Module | None = None,
         finest: FinestGrid | None = None,
         estimator: None = None,
         shared_fingerprint: str = "",
@@ -70,14 +72,14 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
     ) -> None:
         """Check, and keep references; arguments above."""
         own = fingerprint_of_shared(
-            autoencoder, alignment, pose_encoder, unet,
+            autoencoder, alignment, pose_encoder, unet, encoder,
             expected=shared_fingerprint, config="street",
         )  # fmt: skip
         super().__init__(
             autoencoder, alignment, pose_encoder,
             unet if finest is None else finest.put_into(unet), scheduler, estimator=estimator,
-            native_size=native_size, sampler=sampler, steps=steps, guidance_scale=guidance_scale,
-            pose_guidance_scale=pose_guidance_scale,
+            encoder=encoder, native_size=native_size, sampler=sampler, steps=steps,
+            guidance_scale=guidance_scale, pose_guidance_scale=pose_guidance_scale,
             pose_guidance_strength=pose_guidance_strength,
             pose_guidance_range=pose_guidance_range, pose_guidance_moves=pose_guidance_moves,
             separate_guidance=separate_guidance,

@@ -29,7 +29,7 @@ from reposedm.pipelines.base import Capabilities, Correspondence, Image, Output,
 from reposedm.pipelines.conditions import Conditions
 from reposedm.pipelines.finest import SHARED, FinestPipeline, fingerprint_of_shared
 from reposedm.pipelines.garment import Fitted, check_swap, known_of, swap_inputs, told
-from reposedm.pipelines.reposedm import check_networks, default_sampler
+from reposedm.pipelines.reposedm import check_encoder, check_networks, default_sampler
 from reposedm.pipelines.run import (
     Plan,
     check_settings,
@@ -54,6 +54,7 @@ class GarmentSwapPipeline(FinestPipeline):
         pose_encoder: ``PoseEncoder`` on heat maps; RePoseDM's.
         unet: ``UNet``, RePoseDM's, with latents of the warped source among its extra channels.
         scheduler: the one of the training.
+        encoder: RePoseDM's, where it has one.
         finest: ``FinestGrid`` to put into a copy of the U-Net; None: it is in there.
         native_size: (width, height) in pixels that the weights work at.
         sampler: one of ``sampling.SAMPLERS``; None: "ddim", or "euler" for a flow.
@@ -76,6 +77,7 @@ class GarmentSwapPipeline(FinestPipeline):
         unet: nn.Module,
         scheduler: Any,
         *,
+        encoder: nn.Module | None = None,
         finest: FinestGrid | None = None,
         native_size: Sequence[int] = (176, 256),
         sampler: str | None = None,
@@ -91,15 +93,17 @@ class GarmentSwapPipeline(FinestPipeline):
         check_networks(
             autoencoder, pose_encoder, unet, scheduler, sampler, extra=(latents, latents + 1)
         )
+        check_encoder(encoder, unet)
         if pose_encoder.config.pose_representation != "heat_maps":
             raise WeightsError("the garment swap needs a pose encoder of heat maps")
         own = fingerprint_of_shared(
-            autoencoder, alignment, pose_encoder, unet, expected=shared_fingerprint, config="swap"
-        )
+            autoencoder, alignment, pose_encoder, unet, encoder,
+            expected=shared_fingerprint, config="swap",
+        )  # fmt: skip
         self.register_modules(
             autoencoder=autoencoder, alignment=alignment, pose_encoder=pose_encoder,
             unet=unet if finest is None else finest.put_into(unet), scheduler=scheduler,
-            finest=None,
+            encoder=encoder, finest=None,
         )  # fmt: skip
         self.register_to_config(
             native_size=list(size), sampler=sampler, steps=steps, guidance_scale=guidance_scale,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reposedm.errors import SettingsError, WeightsError
-from reposedm.models.unet import Source, UNet
+from reposedm.models.unet import UNet
 from tests.models.networks import SIZES, check_saved, count, dead_parameters, noise, stir
 
 
@@ -130,36 +130,35 @@ def test_photo_and_pose_have_nulls_of_their_own() -> None:
 
 def with_source(given: dict[str, Any]) -> dict[str, Any]:
     """The same inputs, and features of a photo as it is."""
-    features = [level.flip(2) for level in given["context"]]
-    return given | {"source": Source(features, given["noisy"].flip(3))}
+    return given | {"source": [level.flip(2) for level in given["context"]]}
 
 
-def test_the_photo_as_it_is_is_seen_beside_the_aligned_one() -> None:
+@pytest.mark.parametrize("way", ["context", "source"])
+def test_the_photo_is_seen_both_aligned_and_as_it_is(way: str) -> None:
     unet, given = stirred(source_context=True), with_source(inputs())
     found = unet(**given)
-    features, latents = given["source"]
     for level in range(3):
-        changed = [*features]
+        changed = [*given[way]]
         changed[level] = changed[level].roll(1, 3)
-        assert not torch.allclose(unet(**{**given, "source": Source(changed, latents)}), found)
-    other = Source(features, latents.roll(1, 3))
-    assert not torch.allclose(unet(**{**given, "source": other}), found)
-    # Swapped they are another input, though the same tokens: each has its mark.
-    swapped = {**given, "context": features, "source": Source(given["context"], latents)}
-    assert not torch.allclose(unet(**swapped), found)
+        assert not torch.allclose(unet(**{**given, way: changed}), found)
     drop = {"drop_photo": mask(True, True)}
-    lost = Source([level * torch.nan for level in features], latents * torch.nan)
-    broken = {**given, "source": lost}
+    broken = {**given, way: [level * torch.nan for level in given[way]]}
     assert torch.equal(unet(**broken, **drop), unet(**given, **drop))
 
 
 def test_levels_without_attention_have_no_place_for_the_photo_as_it_is() -> None:
     unet = stirred(source_context=True, cross_attention=(False, True, True))
     given = with_source(inputs())
-    found = unet(**given)
-    features, latents = given["source"]
-    changed = Source([features[0].flip(3), *features[1:]], latents)
-    assert torch.equal(unet(**{**given, "source": changed}), found)
+    changed = [given["source"][0].flip(3), *given["source"][1:]]
+    assert torch.equal(unet(**{**given, "source": changed}), unet(**given))
+
+
+def test_grids_that_nothing_is_aligned_to_attend_to_the_photo_alone() -> None:
+    settings: dict[str, Any] = {"context_dims": (16, 16), "source_context": True}
+    unet, given = stirred(**settings), with_source(inputs())
+    given = {**given, "context": given["context"][:2], "source": given["source"][:2]}
+    assert unet(**given).isfinite().all()
+    assert unet.middle.blocks[0].sum is None
 
 
 def test_every_parameter_learns_nulls_included() -> None:

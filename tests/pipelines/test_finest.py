@@ -9,9 +9,8 @@ import torch
 from reposedm.errors import SettingsError, WeightsError
 from reposedm.models.finest import FinestGrid, finest_prefixes
 from reposedm.models.unet import UNet
-from reposedm.pipelines.finest import SHARED
 from reposedm.pipelines.street import StreetPipeline
-from tests.pipelines.tiny import generators, person, tiny_street
+from tests.pipelines.tiny import generators, person, tiny_street, write_shared
 
 
 def test_a_finest_grid_of_another_network_is_refused() -> None:
@@ -45,16 +44,21 @@ def test_settings_of_no_network_are_refused(settings: object) -> None:
         FinestGrid(unet=settings)
 
 
+@pytest.fixture(params=[False, True], ids=["aligned", "and as it is"])
+def pipe(request: pytest.FixtureRequest) -> StreetPipeline:
+    return tiny_street(source=request.param)
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    pipe = tiny_street()
+def folder(tmp_path: Path, pipe: StreetPipeline) -> Path:
     pipe.save_pretrained(tmp_path / "street")
-    for name in SHARED:
-        getattr(pipe, name).save_pretrained(tmp_path / "reposedm" / name)
+    write_shared(pipe, tmp_path / "reposedm")
     return tmp_path / "street"
 
 
-def test_a_street_pipeline_is_reposing_with_another_finest_grid(folder: Path) -> None:
+def test_a_street_pipeline_is_reposing_with_another_finest_grid(
+    folder: Path, pipe: StreetPipeline
+) -> None:
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"finest", "scheduler"}
     photo, source, target, mask = person()
 
@@ -63,11 +67,11 @@ def test_a_street_pipeline_is_reposing_with_another_finest_grid(folder: Path) ->
         return made.images[0].astype(int)
 
     again = StreetPipeline.from_pretrained(folder)
-    assert np.abs(drawn(again) - drawn(tiny_street())).max() <= 3  # stored in 16 bits
+    assert np.abs(drawn(again) - drawn(pipe)).max() <= 3  # stored in 16 bits
     assert again.capabilities.name == "reposedm-street"
     with torch.no_grad():
         again.unet.stem.weight.zero_()
-    assert (drawn(again) != drawn(tiny_street())).any()
+    assert (drawn(again) != drawn(pipe)).any()
 
 
 def test_options_and_folders_that_are_none_are_refused(folder: Path, tmp_path: Path) -> None:

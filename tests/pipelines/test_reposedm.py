@@ -244,6 +244,12 @@ def test_settings_that_no_run_could_use_are_refused(settings: dict[str, Any]) ->
         ({"unet": UNet.tiny(pose_channels=8)}, "takes a pose of 8 channels"),
         ({"unet": UNet.tiny(extra_channels=3)}, "extra channels are 0 or"),
         ({"unet": UNet.tiny(prediction="flow_prediction")}, "scheduler does not fit"),
+        ({"unet": UNet.tiny(source_context=True)}, "needs an encoder of the photo"),
+        ({"encoder": PhotoEncoder.tiny()}, "of use to U-Nets with source_context alone"),
+        (
+            {"unet": UNet.tiny(source_context=True), "encoder": PhotoEncoder(width=16)},
+            r"levels of \[128, 128, 128\] channels, the U-Net attends to \[16, 16, 16\]",
+        ),
     ],
 )
 def test_networks_that_do_not_fit_each_other_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reposedm.models.higherhrnet import HigherHRNet
 from reposedm.models.pose_encoder import PoseEncoder
 from reposedm.models.unet import UNet
 from reposedm.pipelines.baselines import PIDMPipeline
+from reposedm.pipelines.finest import SHARED, FinestPipeline
 from reposedm.pipelines.reposedm import RePoseDMPipeline
 from reposedm.pipelines.street import StreetPipeline
 from reposedm.pipelines.swap import GarmentSwapPipeline
@@ -65,7 +67,8 @@ def parts(
         channels = {"extra_channels": 5, "gated": (0,)}
     channels["source_context"] = source
     unet = UNet.tiny(**channels, prediction=prediction, learn_variance=learn_variance)
-    return {
+    seen = {"encoder": lively(PhotoEncoder.tiny(), 7)} if source else {}
+    return seen | {
         "autoencoder": lively(Autoencoder.tiny(image_channels), 1),
         "pose_encoder": lively(encoder, 2),
         "unet": lively(unet, 3),
@@ -120,13 +123,20 @@ def tiny_swap(**options: Any) -> GarmentSwapPipeline:
     )
 
 
-def tiny_street(**options: Any) -> StreetPipeline:
+def tiny_street(*, source: bool = False, **options: Any) -> StreetPipeline:
     torch.manual_seed(5)
     return StreetPipeline(
-        **parts(gated=True),
+        **parts(gated=True, source=source),
         alignment=lively(RecurrentPoseAlignment.tiny(), 6, 0.05),
         **({"native_size": SIZE, "steps": 4} | options),
     )
+
+
+def write_shared(pipe: FinestPipeline, folder: Path) -> None:
+    """The networks that its own folder leaves out, as in RePoseDM's."""
+    for name in SHARED:
+        if (network := getattr(pipe, name)) is not None:
+            network.save_pretrained(folder / name)
 
 
 def person() -> tuple[np.ndarray, Pose, Pose, np.ndarray]:

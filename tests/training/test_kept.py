@@ -101,18 +101,19 @@ def test_a_network_that_sees_the_photo_as_it_is_keeps_that_too(kept: Path, tmp_p
     stream = Stream(config, "diffusion")
     pictures, places = stream.read(range(3)), stream.places(0)
     samples = KeptSamples(folder)
-    assert set(samples.fields) - set(KeptSamples(kept).fields) == {
-        "source", "source_latents",
-    }  # fmt: skip
+    assert set(samples.fields) - set(KeptSamples(kept).fields) == {"photo", "source_heat"}
     samples.check(components)
     batch = make_kept_batch([samples[(0, number)] for number in range(3)])
-    assert batch.to("cpu").source is not None
 
-    def loss_of(batch: object) -> float:
+    def loss_of(batch: object) -> torch.Tensor:
         draws = draws_for(components, "diffusion", places, "cpu")
-        return training_step("diffusion", components, batch, draws)[0].item()
+        return training_step("diffusion", components, batch, draws)[0]
 
-    assert loss_of(batch) == pytest.approx(loss_of(pictures), rel=2e-3)
+    components.prepare("diffusion")
+    loss = loss_of(batch)
+    assert loss.item() == pytest.approx(loss_of(pictures).item(), rel=2e-3)
+    loss.backward()
+    assert next(components.encoder.parameters()).grad is not None  # it is trained on them
     with pytest.raises(SettingsError, match="a U-Net with source_context"):
         KeptSamples(kept).check(components)
 

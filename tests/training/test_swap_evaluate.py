@@ -10,8 +10,7 @@ from PIL import Image
 
 from reposedm.models.alignment import RecurrentPoseAlignment
 from reposedm.models.autoencoder import Autoencoder
-from reposedm.pipelines.finest import SHARED
-from tests.pipelines.tiny import tiny_swap
+from tests.pipelines.tiny import tiny_swap, write_shared
 from tests.training.swaps import HEIGHT, WIDTH, write_folder
 from training.datasets.swap import SwapTriples
 from training.swap_evaluate import ARMS, answers, main, score, table
@@ -24,8 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipe = tiny_swap(native_size=(WIDTH, HEIGHT), prediction="flow_prediction",
                      learn_variance=False)  # fmt: skip
     pipe.save_pretrained(folder / "swap")
-    for name in SHARED:
-        getattr(pipe, name).save_pretrained(folder / "reposedm" / name)
+    write_shared(pipe, folder / "reposedm")
     return folder
 
 

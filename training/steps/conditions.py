@@ -11,7 +11,6 @@ from torch import Tensor
 from reposedm.models.alignment import Alignment
 from reposedm.models.autoencoder_adapters import as_autoencoder
 from reposedm.models.mapping import Limbs, limbs_of
-from reposedm.models.unet import Source
 from reposedm.pipelines.baselines import encoded
 from reposedm.pipelines.conditions import Conditions, Inputs, source_of
 from reposedm.pipelines.garment import told
@@ -44,25 +43,35 @@ def conditions_of_batch(
 
 def kept_conditions(components: Components, batch: KeptBatch) -> Conditions:
     """The same of kept samples: what is still trained is asked, all else was."""
-    if batch.photo is not None and batch.source_heat is not None and batch.initial is not None:
-        network = as_autoencoder(components.autoencoder)
-        alpha = batch.photo[:, 3:] if batch.photo.shape[1] > 3 else None
-        inputs = Inputs(
-            photo=batch.photo[:, :3],
-            mask=None if alpha is None else alpha * 0.5 + 0.5,
-            source_heat=batch.source_heat,
-            target_heat=batch.target_heat,
-            target_map=None,
-            initial=batch.initial,
-        )
-        return encoded(components.unet, network, components, inputs)
-    encoder: Any = components.alignment
+    if batch.features is None:
+        return _kept_of_b1(components, batch)
+    alignment: Any = components.alignment
     latent: Any = components.pose_encoder
-    context = encoder.encoder.levels_of(batch.features)
     source = None
-    if batch.source is not None and batch.source_latents is not None:
-        source = Source(encoder.encoder.levels_of(batch.source), batch.source_latents)
+    if batch.photo is not None and batch.source_heat is not None:
+        source = source_of(components, *_photo_and_mask(batch.photo), batch.source_heat)
+    context = alignment.encoder.levels_of(batch.features)
     return Conditions(latent(batch.target_heat), context, batch.extra, None, source=source)
+
+
+def _kept_of_b1(components: Components, batch: KeptBatch) -> Conditions:
+    if batch.photo is None or batch.source_heat is None or batch.initial is None:
+        raise ValueError("kept samples of b1 hold photos, their poses and limb mappings")
+    photo, mask = _photo_and_mask(batch.photo)
+    inputs = Inputs(
+        photo=photo,
+        mask=mask,
+        source_heat=batch.source_heat,
+        target_heat=batch.target_heat,
+        target_map=None,
+        initial=batch.initial,
+    )
+    return encoded(components.unet, as_autoencoder(components.autoencoder), components, inputs)
+
+
+def _photo_and_mask(photo: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A kept photo's colours, and its alpha as a mask in [0, 1]."""
+    return photo[:, :3], photo[:, 3:] * 0.5 + 0.5 if photo.shape[1] > 3 else None
 
 
 def limbs_of_batch(batch: TrainingBatch) -> Limbs:
@@ -100,9 +109,7 @@ def repeated(shown: Conditions, copies: int) -> Conditions:
         pose=shown.pose.repeat(copies, 1, 1, 1),
         context=[one.repeat(copies, 1, 1, 1) for one in shown.context],
         extra=many(shown.extra),
-        source=None
-        if shown.source is None
-        else Source([many(one) for one in shown.source.features], many(shown.source.latents)),
+        source=None if shown.source is None else [many(one) for one in shown.source],
     )
 
 
