@@ -24,7 +24,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from reposedm.errors import SettingsError
-from reposedm.pipelines.weights import SCHEDULERS
+from reposedm.pipelines.weights import SCHEDULERS, class_named
 from training import zero
 from training.checkpoint import (
     Checkpoint,
@@ -317,10 +317,11 @@ def _gathered(accelerator: Any, state: dict[str, Tensor]) -> list[dict[str, Tens
 
 
 def _network(name: str, cls: str, config: Mapping[str, Any]) -> Any:
-    for known in TRAINED[name]:
-        if known.__name__ == cls:
-            return known(**config)
-    raise ValueError(f"{name} cannot be a {cls!r:.60}")
+    known = {one.__name__: one for one in TRAINED[name]}
+    found = known.get(cls) or class_named(name, cls)
+    if found is None:
+        raise ValueError(f"{name} cannot be a {cls!r:.60}")
+    return found(**config)
 
 
 def _scheduler(entry: Mapping[str, Any]) -> Any:

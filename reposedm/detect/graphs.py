@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reposedm.detect.mediapipe_import import import_mediapipe
 from reposedm.errors import DetectionError
 
 FINDER_SIDE = 224
@@ -137,9 +138,7 @@ class Graph:
 
     def __init__(self, text: str, outputs: tuple[str, ...]) -> None:
         """Start the graph of ``text`` and listen to ``outputs``."""
-        import mediapipe as mp
-
-        self._mp = mp
+        mp = self._mp = import_mediapipe()
         self._packets: dict[str, Any] = {}
         self._time = 0
         self._graph = mp.CalculatorGraph(graph_config=text)
@@ -241,7 +240,7 @@ class Networks:
     def _mp() -> Any:
         os.environ.setdefault("GLOG_minloglevel", "2")
         try:
-            import mediapipe as mp
+            mp = import_mediapipe()
             from mediapipe.python._framework_bindings import resource_util
         except ImportError as error:
             raise DetectionError(

@@ -50,7 +50,7 @@ class PIDMPipeline(NetworkPipeline):
     """
 
     capabilities: Capabilities = PIDM
-    _optional_components: ClassVar[list[str]] = []
+    optional_components: ClassVar[list[str]] = []
 
     def __init__(
         self,

@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
 from reposedm.errors import SettingsError
 from reposedm.pipelines.base import Output, drain
 from reposedm.pipelines.turns import Turns
-from reposedm.pipelines.weights import load_pipeline, push, save_pipeline
+from reposedm.pipelines.weights import library_of, load_pipeline, names_of, push, save_pipeline
+from reposedm.weights import INDEX
 
 
-class NetworkPipeline(DiffusionPipeline):
+class NetworkPipeline(ConfigMixin):
     """A pipeline with a ``stream`` and a ``unet``; most of ``base.Method``.
 
+    Its folders are those of diffusers' pipelines: ``model_index.json`` and a folder a component.
+    It is none of them: importing ``DiffusionPipeline`` imports every model that diffusers has, and
+    transformers, three of the seconds between the app's start and the first picture; and loading,
+    saving and moving are stricter here.
+
     Attributes:
+        optional_components: names of those that can be None.
         turns: while the networks take turns on a device; see ``offload``.
     """
 
+    config_name = INDEX
+    optional_components: ClassVar[list[str]] = []
     turns: Turns | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Output:
         """Run ``stream`` to its end; without previews."""
         return drain(self.stream(*args, **{"preview_every": 0, **kwargs}))
+
+    def register_modules(self, **components: Any) -> None:
+        """Keep components by their names, and name their classes in the configuration."""
+        for name, component in components.items():
+            self.register_to_config(**{name: library_of(component)})
+            setattr(self, name, component)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """Everything that the constructor takes and that is not a setting, by name."""
+        required, optional, _ = names_of(type(self))
+        return {name: getattr(self, name, None) for name in (*required, *optional)}
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -59,7 +80,7 @@ class NetworkPipeline(DiffusionPipeline):
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Write the folder that ``from_pretrained`` reads, with a SHA-256 of every file."""
         _refuse_options(kwargs)
-        save_pipeline(self, super().save_pretrained, save_directory)
+        save_pipeline(self, save_directory)
 
     @classmethod
     def from_pretrained(

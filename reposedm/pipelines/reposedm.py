@@ -76,7 +76,7 @@ class RePoseDMPipeline(NetworkPipeline):
     """
 
     capabilities: Capabilities = REPOSEDM
-    _optional_components: ClassVar[list[str]] = ["estimator", "encoder"]
+    optional_components: ClassVar[list[str]] = ["estimator", "encoder"]
 
     def __init__(
         self,

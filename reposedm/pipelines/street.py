@@ -46,7 +46,7 @@ class StreetPipeline(FinestPipeline, RePoseDMPipeline):
     """
 
     capabilities: Capabilities = STREET
-    _optional_components: ClassVar[list[str]] = [*SHARED, "finest", "estimator"]
+    optional_components: ClassVar[list[str]] = [*SHARED, "finest", "estimator"]
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class GarmentSwapPipeline(FinestPipeline):
     """
 
     capabilities: Capabilities = SWAP
-    _optional_components: ClassVar[list[str]] = [*SHARED, "finest"]
+    optional_components: ClassVar[list[str]] = [*SHARED, "finest"]
 
     def __init__(
         self,

@@ -7,15 +7,14 @@ ones below and never looked up anywhere.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import diffusers
-from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import nn
 
 from reposedm.errors import RePoseError, WeightsError
@@ -42,7 +41,7 @@ Model = TypeVar("Model", bound=nn.Module)
 SCHEDULER: Final = "scheduler/scheduler_config.json"
 
 NETWORKS: Final[dict[str, tuple[type[Any], ...]]] = {
-    "autoencoder": (Autoencoder, AutoencoderKL, AutoencoderTiny),
+    "autoencoder": (Autoencoder,),
     "alignment": (RecurrentPoseAlignment,),
     "encoder": (PhotoEncoder,),
     "pose_encoder": (PoseEncoder,),
@@ -50,7 +49,10 @@ NETWORKS: Final[dict[str, tuple[type[Any], ...]]] = {
     "finest": (FinestGrid,),
     "estimator": (HigherHRNet,),
 }
-"""Every class a component of this name can have. Module paths are public: weights name them."""
+"""Classes of ours that a component can have. Module paths are public: weights name them."""
+
+_PUBLIC: Final = {"autoencoder": ("AutoencoderKL", "AutoencoderTiny")}
+"""Those of diffusers beside them, by name: importing one imports every model it has, seconds."""
 
 SCHEDULERS: Final = ("DDPMScheduler", "FlowMatchEulerDiscreteScheduler")
 
@@ -69,11 +71,26 @@ def network_class(name: str, folder: str | os.PathLike[str]) -> type[Any]:
         WeightsError: the folder holds no such network.
     """
     found = read_json(Path(folder).expanduser() / CONFIG).get("_class_name")
-    for cls in NETWORKS[name]:
-        if cls.__name__ == found:
+    cls = class_named(name, found)
+    if cls is None:
+        raise WeightsError(f"{folder} holds {found!r:.60}, and {name} must be {_wanted(name)}")
+    return cls
+
+
+def class_named(component: str, name: object) -> type[Any] | None:
+    """A class of those that a component can have, ours or of diffusers; None: no such one."""
+    for cls in NETWORKS.get(component, ()):
+        if cls.__name__ == name:
             return cls
-    wanted = " or ".join(cls.__name__ for cls in NETWORKS[name])
-    raise WeightsError(f"{folder} holds {found!r:.60}, and {name} must be {wanted}")
+    if name in _PUBLIC.get(component, ()):
+        found: type[Any] = getattr(diffusers, str(name))
+        return found
+    return None
+
+
+def _wanted(component: str) -> str:
+    own = (cls.__name__ for cls in NETWORKS.get(component, ()))
+    return " or ".join([*own, *_PUBLIC.get(component, ())])
 
 
 def fingerprint(network: nn.Module, *, without: tuple[str, ...] = ()) -> str:
@@ -97,7 +114,7 @@ def load_pipeline(
     """Components and settings of a pipeline, for its constructor.
 
     Args:
-        cls: a ``DiffusionPipeline``; the folder must hold exactly this class.
+        cls: a ``NetworkPipeline``; the folder must hold exactly this class.
         folder: absolute, relative or with ``~``.
 
     Returns:
@@ -116,7 +133,7 @@ def load_pipeline(
         raise WeightsError(
             f"{path / INDEX} is for {index.get('_class_name')!r:.60}, not for {cls.__name__}."
         )
-    required, optional = _names_of(cls)
+    required, optional, known = names_of(cls)
     settings = {name: value for name, value in index.items() if not name.startswith("_")}
     components: dict[str, Any] = {}
     for name in (*required, *optional):
@@ -127,19 +144,17 @@ def load_pipeline(
             components[name] = None
         else:
             components[name] = load_component(_class_of(name, entry, path), path / name)
-    known = set(cls._get_signature_keys(cls)[1]) - set(optional)
-    unknown = sorted(set(settings) - known)
+    unknown = sorted(set(settings) - set(known))
     if unknown:
         raise WeightsError(f"{path / INDEX}: {cls.__name__} has nothing called {unknown[0]!r:.60}.")
     return components, settings
 
 
-def save_pipeline(pipeline: Any, save: Callable[..., None], folder: str | os.PathLike[str]) -> Path:
+def save_pipeline(pipeline: Any, folder: str | os.PathLike[str]) -> Path:
     """Write a pipeline, each network in a folder of its own, and manifests with SHA-256.
 
     Args:
-        pipeline: a ``DiffusionPipeline``.
-        save: the library's own ``save_pretrained``, bound to it.
+        pipeline: a ``NetworkPipeline``.
         folder: made if it does not exist.
 
     Returns:
@@ -150,10 +165,14 @@ def save_pipeline(pipeline: Any, save: Callable[..., None], folder: str | os.Pat
     """
     path = Path(folder).expanduser()
     try:
-        save(path, safe_serialization=True, max_shard_size="1000GB")
         for name, component in pipeline.components.items():
             if isinstance(component, nn.Module):
+                saved: Any = component
+                saved.save_pretrained(path / name, max_shard_size="1000GB")
                 write_manifest(path / name, (CONFIG, WEIGHTS), {"class": type(component).__name__})
+            elif component is not None:
+                component.save_pretrained(path / name)
+        pipeline.save_config(path)
         write_manifest(path, (INDEX, SCHEDULER), {"class": type(pipeline).__name__})
     except OSError as error:
         raise WeightsError(f"{path} cannot be written: {error.strerror or error}.") from error
@@ -212,22 +231,35 @@ def push(
     return str(commit.commit_url)
 
 
-def _names_of(cls: type[Any]) -> tuple[list[str], list[str]]:
-    """Components that a pipeline must have, and those it may have."""
-    optional = list(cls._optional_components)
-    required = [name for name in cls._get_signature_keys(cls)[0] if name not in optional]
-    return sorted(required), sorted(optional)
+def names_of(cls: type[Any]) -> tuple[list[str], list[str], list[str]]:
+    """Components that a pipeline must have, those it may have, and its settings.
+
+    In its constructor components that it must have are the arguments without a default.
+    """
+    arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    optional = sorted(cls.optional_components)
+    needed = sorted(one.name for one in arguments if one.default is inspect.Parameter.empty)
+    others = [one.name for one in arguments if one.name not in {*optional, *needed}]
+    return [name for name in needed if name not in optional], optional, others
+
+
+def library_of(component: object) -> list[str | None]:
+    """How ``model_index.json`` names a component: its library, or the module of ours; its class."""
+    if component is None:
+        return [None, None]
+    cls = type(component)
+    library = "diffusers" if cls.__module__.startswith("diffusers.") else cls.__module__
+    return [library, cls.__name__]
 
 
 def _class_of(name: str, entry: Any, path: Path) -> type[Any]:
     """The class that ``model_index.json`` names, if it is one that this component can have."""
-    known = NETWORKS.get(name, ())
-    for one in known:
-        library = "diffusers" if one.__module__.startswith("diffusers.") else one.__module__
-        if entry == [library, one.__name__]:
-            return one
-    wanted = " or ".join(one.__name__ for one in known)
-    raise WeightsError(f"{path / INDEX}: {name} must be {wanted}, not {entry!r:.80}.")
+    if isinstance(entry, list) and len(entry) == 2:
+        cls = class_named(name, entry[1])
+        ours = cls is not None and not cls.__module__.startswith("diffusers.")
+        if cls is not None and entry[0] == (cls.__module__ if ours else "diffusers"):
+            return cls
+    raise WeightsError(f"{path / INDEX}: {name} must be {_wanted(name)}, not {entry!r:.80}.")
 
 
 def _load_scheduler(path: Path, entry: Any) -> Any:

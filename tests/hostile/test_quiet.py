@@ -22,7 +22,6 @@ if @LAYER == "ui":
     import gradio
 if @LAYER == "networks":
     import diffusers.configuration_utils, diffusers.models.modeling_utils, safetensors.torch
-    from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline
 sys.dont_write_bytecode = True
 FINE = (".py", ".pyc", ".so", ".pyd")
 # Gradio writes a stub beside every module that defines a component; ours are in .gitignore.
