@@ -25,7 +25,7 @@ MINUTES_ALIGNMENT ?= 600
 MINUTES_DIFFUSION ?= 2400
 MINUTES_TASKS ?= 600
 MINUTES_ABLATION ?= 600
-# Samples of the last stage, of random views and of people who keep still; 180 KiB of disk each.
+# Samples of the last stage, of random views and of people who keep still; 620 KiB of disk each.
 KEPT ?= 7000
 KEPT_STILL ?= 1200
 # Samples of the two further tasks.
@@ -37,7 +37,7 @@ PEOPLE ?= data/people
 HELD_OUT ?= data/held-out
 PHOTOS ?= assets/examples
 
-.PHONY: app test check lint types fast browser bench clean weights networks arms measure tasks
+.PHONY: app test check lint types fast browser bench clean weights networks baseline arms measure tasks
 
 app: $(VENV)/app.stamp
 	$(BIN)/python app.py $(ARGS)
@@ -78,12 +78,14 @@ bench: $(VENV)/app.stamp
 
 weights: measure tasks
 	$(BIN)/python -m training.history $(RUNS)/small-autoencoder $(RUNS)/small-estimator \
-	  $(RUNS)/small-alignment $(RUNS)/small $(RUNS)/small-b1 $(RUNS)/swap $(RUNS)/street \
+	  $(RUNS)/small-alignment $(RUNS)/small-b1 $(RUNS)/small $(RUNS)/small-b1-on $(RUNS)/swap \
+	  $(RUNS)/street \
 	  -o training/results/training.json
 	$(BIN)/python -m training.card --weights assets/weights
 
-# Every stage is a run of its own, so that arms of the ablation share the first three. B2 is full
-# without pose guidance in sampling: `small` has none in its loss.
+# Every stage is a run of its own, so that arms of the ablation share the first ones. Alignment is
+# added to B1; its own arm goes on for as many steps without. B2 is full without pose guidance in
+# sampling: `small` has none in its loss.
 stages = autoencoder estimator prior alignment diffusion
 only = $(foreach stage,$(filter-out $(1),$(stages)),stages.$(stage).steps=0)
 train = $(BIN)/python -m training.train data.root=$(PEOPLE) --config
@@ -91,6 +93,9 @@ network = init.$(1)=$(RUNS)/small-$(1)/networks/$(1)
 last = $(call only,diffusion) $(call network,autoencoder) $(call network,estimator) \
   $(call network,alignment)
 keep = $(BIN)/python -m training.kept data.root=$(PEOPLE) --config
+# B1 sees the samples that the others see.
+b1 = small-b1 $(call only,diffusion) $(call network,autoencoder)
+b1_kept = "diffusion.kept=[$(RUNS)/small-b1-kept,$(RUNS)/small-b1-kept-still]"
 
 $(PEOPLE)/index.jsonl: | $(VENV)/dev.stamp
 	$(BIN)/python -m training.synthetic render --out $(PEOPLE) --identities 900 --mode mixed \
@@ -100,31 +105,33 @@ $(HELD_OUT)/index.jsonl: | $(VENV)/dev.stamp
 	$(BIN)/python -m training.synthetic render --out $(HELD_OUT) --identities 60 --mode mixed \
 	  --photographic 1 --one-camera --seed 7
 
-networks: $(PEOPLE)/index.jsonl
+baseline: $(PEOPLE)/index.jsonl
 	$(train) small --out $(RUNS)/small-autoencoder $(call only,autoencoder) \
 	  --max-minutes $(MINUTES_AUTOENCODER)
+	$(keep) $(b1) --out $(RUNS)/small-b1-kept --count $(KEPT)
+	$(keep) $(b1) --out $(RUNS)/small-b1-kept-still --count $(KEPT_STILL) data.still=1 seed=7
+	$(train) $(b1) --out $(RUNS)/small-b1 --max-minutes $(MINUTES_DIFFUSION) $(b1_kept)
+
+networks: baseline
 	$(train) small --out $(RUNS)/small-estimator $(call only,estimator) \
 	  --max-minutes $(MINUTES_ESTIMATOR)
 	$(train) small --out $(RUNS)/small-alignment $(call only,prior alignment) \
 	  $(call network,autoencoder) --max-minutes $(MINUTES_ALIGNMENT)
 	$(keep) small $(last) --out $(RUNS)/small-kept --count $(KEPT)
 	$(keep) small $(last) --out $(RUNS)/small-kept-still --count $(KEPT_STILL) data.still=1 seed=7
-	$(train) small --out $(RUNS)/small $(last) --max-minutes $(MINUTES_DIFFUSION) \
+	$(train) small --out $(RUNS)/small $(last) init.baseline=$(RUNS)/small-b1/weights/pidm \
+	  --max-minutes $(MINUTES_DIFFUSION) \
 	  "diffusion.kept=[$(RUNS)/small-kept,$(RUNS)/small-kept-still]"
 
-# B1 sees the samples that the others see.
-b1 = small-b1 $(call only,diffusion) $(call network,autoencoder)
 arms: networks
-	$(keep) $(b1) --out $(RUNS)/small-b1-kept --count $(KEPT)
-	$(keep) $(b1) --out $(RUNS)/small-b1-kept-still --count $(KEPT_STILL) data.still=1 seed=7
-	$(train) $(b1) --out $(RUNS)/small-b1 --max-minutes $(MINUTES_DIFFUSION) \
-	  "diffusion.kept=[$(RUNS)/small-b1-kept,$(RUNS)/small-b1-kept-still]"
+	$(train) $(b1) --out $(RUNS)/small-b1-on init.pipeline=$(RUNS)/small-b1/weights/pidm \
+	  stages.diffusion.steps=1500 --max-minutes $(MINUTES_DIFFUSION) $(b1_kept)
 
 measure: arms $(HELD_OUT)/index.jsonl
 	$(BIN)/python -m training.export $(RUNS)/small -o assets/weights --half --default steps=1 \
 	  --default guidance_scale=1 --default pose_guidance_moves=2
 	$(BIN)/python -m training.ablation --data $(HELD_OUT) --arm full=assets/weights/reposedm \
-	  --arm b1=$(RUNS)/small-b1/weights,steps=1,guidance_scale=1 \
+	  --arm b1=$(RUNS)/small-b1-on/weights/pidm,steps=1,guidance_scale=1 \
 	  --arm b2=assets/weights/reposedm,pose_guidance_scale=0 \
 	  --max-minutes $(MINUTES_ABLATION) --out training/results/ablation.json
 	$(BIN)/python -m training.real_photos $(PHOTOS) --people --weights assets/weights/reposedm \

@@ -40,6 +40,10 @@ def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
         plans.append((name, out, config.plan, config.data.root))
         if out == "r/small":
             assert config.diffusion.kept == ("r/small-kept", "r/small-kept-still")
+            assert config.init.baseline == "r/small-b1/weights/pidm"
+        if out == "r/small-b1-on":  # as many steps more as alignment is added in
+            assert config.init.pipeline == "r/small-b1/weights/pidm"
+            assert config.stages.diffusion == load_config("small").stages.diffusion
         if name == "small-b1":  # the samples of the others
             assert config.diffusion.kept == ("r/small-b1-kept", "r/small-b1-kept-still")
         if name in ("swap", "street"):  # of the weights that the others made
@@ -49,10 +53,11 @@ def test_every_stage_is_trained_alone_and_uses_those_before() -> None:
             assert config.init.autoencoder == "r/small-autoencoder/networks/autoencoder"
     assert plans == [
         ("small", "r/small-autoencoder", ("autoencoder",), "data/people"),
+        ("small-b1", "r/small-b1", ("diffusion",), "data/people"),
         ("small", "r/small-estimator", ("estimator",), "data/people"),
         ("small", "r/small-alignment", ("prior", "alignment"), "data/people"),
         ("small", "r/small", ("diffusion",), "data/people"),
-        ("small-b1", "r/small-b1", ("diffusion",), "data/people"),
+        ("small-b1", "r/small-b1-on", ("diffusion",), "data/people"),
         ("swap", "r/swap", ("diffusion",), "data/people"),
         ("street", "r/street", ("diffusion",), "data/street"),
     ]
@@ -63,6 +68,7 @@ def test_the_last_stage_takes_samples_of_its_own_networks() -> None:
     kept = [line for line in made if line[0] == "training.kept" and "small" in line]
     (last,) = (line for line in made if line[0] == "training.train" and "r/small" in line)
     wanted = {word for word in last if word.startswith(("init.", "data.root="))}
+    wanted -= {"init.baseline=r/small-b1/weights/pidm"}  # kept samples are what alignment says
     assert len(kept) == 2 and len(wanted) == 4
     assert all(wanted <= set(line) for line in kept)
     folders = [line[line.index("--out") + 1] for line in kept]
