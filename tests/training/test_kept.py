@@ -1,6 +1,8 @@
 """What frozen networks say, kept on disk: the diffusion stage must not see a difference."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +37,16 @@ def configured(*more: str):
     return load_config("tiny", [*SETTINGS, *more])
 
 
+def losses(components: Any, places: Any) -> Callable[[object], torch.Tensor]:
+    """The stage's loss of a batch, with the same draws each time."""
+
+    def loss_of(batch: object) -> torch.Tensor:
+        draws = draws_for(components, "diffusion", places, "cpu")
+        return training_step("diffusion", components, batch, draws)[0]
+
+    return loss_of
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept") / "samples"
@@ -47,10 +59,7 @@ def test_a_step_on_kept_samples_is_a_step_on_the_pictures(kept: Path) -> None:
     stream = Stream(components.config, "diffusion")
     pictures, places = stream.read(range(3)), stream.places(0)
 
-    def loss_of(batch: object) -> torch.Tensor:
-        draws = draws_for(components, "diffusion", places, "cpu")
-        return training_step("diffusion", components, batch, draws)[0]
-
+    loss_of = losses(components, places)
     expected = loss_of(pictures)
     samples = Stream(configured(f"diffusion.kept=[{kept}]"), "diffusion")
     order = [[samples.pairs[(0, number)] for number in range(3)]]
@@ -79,10 +88,7 @@ def test_b1_sees_the_photos_of_the_same_samples(kept: Path, tmp_path: Path) -> N
     for name in ("clean", "target_heat"):  # the very samples that the other method has
         np.testing.assert_array_equal(samples[(0, 2)][0][name], KeptSamples(kept)[(0, 2)][0][name])
 
-    def loss_of(batch: object) -> torch.Tensor:
-        draws = draws_for(components, "diffusion", places, "cpu")
-        return training_step("diffusion", components, batch, draws)[0]
-
+    loss_of = losses(components, places)
     components.prepare("diffusion")
     loss = loss_of(batch)
     assert loss.item() == pytest.approx(loss_of(pictures).item(), rel=2e-3)
@@ -105,10 +111,7 @@ def test_a_network_that_sees_the_photo_as_it_is_keeps_that_too(kept: Path, tmp_p
     samples.check(components)
     batch = make_kept_batch([samples[(0, number)] for number in range(3)])
 
-    def loss_of(batch: object) -> torch.Tensor:
-        draws = draws_for(components, "diffusion", places, "cpu")
-        return training_step("diffusion", components, batch, draws)[0]
-
+    loss_of = losses(components, places)
     components.prepare("diffusion")
     loss = loss_of(batch)
     assert loss.item() == pytest.approx(loss_of(pictures).item(), rel=2e-3)
