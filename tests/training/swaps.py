@@ -54,13 +54,13 @@ def write_folder(root: Path, identities: int = 3) -> Path:
     return root
 
 
-def write_shared(root: Path) -> Path:
-    """A pipeline of reposing, tiny, with random weights."""
+def write_shared(root: Path, *, source: bool = False) -> Path:
+    """A pipeline of reposing, tiny, with random weights; ``source``: it sees the photo as it is."""
     torch.manual_seed(1)
     alignment = {"photo_channels": 4, "initial": "learned", "prior_width": 16, "prior_blocks": 1}
     pipe = tiny_reposedm(
         steer=False, gated=True, learn_variance=False, prediction="v_prediction",
-        alignment=alignment,
+        alignment=alignment, source=source,
     )  # fmt: skip
     pipe.save_pretrained(root)
     return root

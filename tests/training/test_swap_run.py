@@ -103,13 +103,18 @@ def test_the_true_answer_is_not_shown_under_the_mask(root: Path) -> None:
     assert not torch.equal(clean, target_picture(batch, 4))
 
 
-def test_a_step_on_kept_triples_is_a_step_on_the_pictures(root: Path, tmp_path: Path) -> None:
-    config = load_config("swap", overrides(root))
+@pytest.mark.parametrize("source", [False, True], ids=["aligned", "and as it is"])
+def test_a_step_on_kept_triples_is_a_step_on_the_pictures(
+    root: Path, tmp_path: Path, source: bool
+) -> None:
+    shared = write_shared(tmp_path / "reposedm", source=source)
+    config = load_config("swap", settings(root / "people", shared))
     assert keep(config, tmp_path / "kept", 2) == 2
     components = build_pipeline(config)
     components.prepare("diffusion")
     samples = KeptSamples(tmp_path / "kept")
     samples.check(components)
+    assert ("photo" in samples.fields) == source  # the garment's
     kept = make_kept_batch([samples[0, number] for number in range(2)])
     pictures = Stream(config, "diffusion").read(range(2))
     losses = [float(diffusion_step(components, batch, Draws(0, 3, range(2)))[0].detach())
