@@ -21,8 +21,8 @@ class NetworkPipeline(ConfigMixin):
 
     Its folders are those of diffusers' pipelines: ``model_index.json`` and a folder a component.
     It is none of them: importing ``DiffusionPipeline`` imports every model that diffusers has, and
-    transformers, three of the seconds between the app's start and the first picture; and loading,
-    saving and moving are stricter here.
+    transformers, seconds between the app's start and the first picture; and loading, saving and
+    moving are stricter here.
 
     Attributes:
         optional_components: names of those that can be None.
